@@ -1,0 +1,39 @@
+"""Compare a snippet's output with the recorded one: words and integers exactly, decimals nearly."""
+
+import re
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]*\w)|(?<![\w.])-?\d+[eE][+-]?\d+(?!\w)")
+
+
+def difference(actual: str, expected: str, tolerance: float | None = None) -> str:
+    """Where two outputs differ by more than rounding.
+
+    Args:
+        actual: what the snippet printed.
+        expected: what the page shows.
+        tolerance: absolute, for decimals; ``None`` allows one in the last printed digit.
+
+    Returns:
+        A sentence with the line and both texts, or an empty string.
+    """
+    actual_lines, expected_lines = actual.rstrip().splitlines(), expected.rstrip().splitlines()
+    if len(actual_lines) != len(expected_lines):
+        return f"prints {len(actual_lines)} lines, the page shows {len(expected_lines)}:\n{actual}"
+    for number, (got, want) in enumerate(zip(actual_lines, expected_lines), 1):
+        message = f"line {number} is {got!r}, the page shows {want!r}"
+        # Blanks may shift when a digit or a sign changes.
+        words = [re.sub(r"\s+", " ", NUMBER.sub("#", line.rstrip())) for line in (got, want)]
+        if words[0] != words[1]:
+            return message
+        for a, b in zip(NUMBER.findall(got), NUMBER.findall(want)):
+            allowed = _last_digit(b) if tolerance is None else tolerance
+            if abs(float(a) - float(b)) > allowed * (1 + 1e-6):
+                return f"{message}: {a} and {b} differ by more than {allowed:g}"
+    return ""
+
+
+def _last_digit(text: str) -> float:
+    """One unit in the last printed digit: 0.01 for '0.98', 1e-7 for '1.2e-06'."""
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return 10.0 ** (int(exponent or 0) - decimals)

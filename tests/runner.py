@@ -1,0 +1,158 @@
+"""Run Python sources exactly as a reader would: alone, in an empty folder, as ``__main__``.
+
+A fresh interpreter spends seconds importing torch. Here every source gets its own process, forked
+from a server process that has imported torch and done nothing else (a parent that ever ran a
+multi-threaded operation would make its children hang). ``make record`` and the tests share this.
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import resource
+import runpy
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CPU_SECONDS = 60  # the house limit for one snippet, on one core
+WALL_SECONDS = 300  # a sleeping process uses no CPU time; generous because machines are shared
+WORKERS = 2
+PRELOAD = [
+    "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "matplotlib.pyplot",
+    "scipy.ndimage", "scipy.signal", "sklearn.datasets", "sklearn.model_selection", "skimage.data",
+]  # fmt: skip
+
+# One thread each: snippets run two at a time on two cores, and digits must not depend on threads.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+os.environ.update(OMP_WAIT_POLICY="PASSIVE", MPLBACKEND="svg")
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(PRELOAD)
+_pool = ThreadPoolExecutor(WORKERS)
+
+
+@dataclass
+class Run:
+    """What one source did: ``error`` is empty when it ended well."""
+
+    name: str
+    stdout: str = ""
+    error: str = ""
+    figures: list[bytes] = field(default_factory=list)  # SVG, in the order shown
+    cpu_seconds: float = 0.0
+
+
+def submit(
+    source: str,
+    name: str,
+    cpu_limit: float = CPU_SECONDS,
+    wall_limit: float = WALL_SECONDS,
+) -> "Future[Run]":
+    """Queue ``source`` to run in a process of its own, ``WORKERS`` at a time.
+
+    Args:
+        source: Python text, run as ``__main__`` from a file in an empty folder.
+        name: what error messages call it; also seeds the ids inside its SVG figures.
+        cpu_limit: CPU seconds after which it is killed.
+        wall_limit: wall-clock seconds after which it is killed.
+
+    Returns:
+        A future of :class:`Run`. A source that raises, hangs or dies gives a ``Run`` with ``error``.
+    """
+    return _pool.submit(_run, source, name, cpu_limit, wall_limit)
+
+
+def _run(source: str, name: str, cpu_limit: float, wall_limit: float) -> Run:
+    folder = Path(tempfile.mkdtemp(prefix="answer-book-"))
+    try:
+        (folder / "empty").mkdir()
+        (folder / "empty" / "snippet.py").write_text(source)
+        process = _context.Process(target=_child, args=(str(folder), name, cpu_limit))
+        process.start()
+        process.join(wall_limit)
+        timed_out = process.is_alive()
+        if timed_out:
+            os.killpg(process.pid, signal.SIGKILL)  # its own children too
+            process.join()
+        result = Run(name, stdout=(folder / "stdout").read_text(errors="replace"))
+        stderr = (folder / "stderr").read_text(errors="replace")
+        if timed_out:
+            result.error = f"{name}: killed, still running after {wall_limit:g} s of wall time"
+        elif process.exitcode == -signal.SIGXCPU:
+            result.error = f"{name}: killed after {cpu_limit:g} CPU seconds; make it smaller"
+        elif process.exitcode != 0:
+            result.error = f"{name}: failed with exit code {process.exitcode}\n{stderr}"
+        else:
+            figures = sorted(folder.glob("figure-*.svg"))
+            result.figures = [_portable_svg(path.read_text()) for path in figures]
+            result.cpu_seconds = json.loads((folder / "usage.json").read_text())
+        return result
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _child(folder: str, name: str, cpu_limit: float) -> None:
+    """Body of the forked process: set the scene, run the file, leave with its exit code."""
+    os.setsid()  # one group to kill
+    for descriptor, target in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(f"{folder}/{target}", os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
+    os.chdir(f"{folder}/empty")
+    before = _cpu_seconds()
+    soft = int(before + cpu_limit) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
+
+    import matplotlib
+    import matplotlib.pyplot as plt
+    import torch
+
+    torch.set_num_threads(1)
+    # Same input, same bytes: no date, no version, ids from the name.
+    matplotlib.rcParams.update({"svg.hashsalt": name, "savefig.bbox": "tight"})
+    shown = []
+
+    def show(*args, **kwargs):
+        for number in plt.get_fignums():
+            shown.append(number)
+            plt.figure(number).savefig(
+                f"{folder}/figure-{len(shown):02d}.svg", metadata={"Date": None, "Creator": None}
+            )
+        plt.close("all")
+
+    plt.show = show
+    sys.argv = ["snippet.py"]
+    sys.path[0:0] = [os.getcwd()]
+    code = 0
+    try:
+        with warnings.catch_warnings():
+            for category in (DeprecationWarning, FutureWarning):
+                warnings.simplefilter("error", category)
+            # The whole path: processes that the snippet spawns look for it from another folder.
+            runpy.run_path(os.path.abspath("snippet.py"), run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    Path(folder, "usage.json").write_text(json.dumps(_cpu_seconds() - before))
+    os._exit(code)
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _portable_svg(text: str) -> bytes:
+    """Drop the DOCTYPE (EPUB forbids it) and the empty metadata block (it names hosts)."""
+    text = re.sub(r"<!DOCTYPE.*?>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return text.encode()
