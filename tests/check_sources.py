@@ -1,0 +1,319 @@
+"""Check the pages against the list of questions, the snippets and the house form.
+
+Part of every build, so that a mistake is named with its file, its line and its remedy before
+anything is rendered. ``--write-index`` rewrites docs/questions.md from the list.
+"""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from record import ROOT, digest, existing_figures, read_manifest, snippet_names
+
+QUESTION = re.compile(r"^## Q(\d+)\. (.+?) *\{ #(\S+) \}$")
+INCLUDE = re.compile(r'^\s*--8<--\s+"([^"]+)"\s*$')
+FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+VERDICTS = ('!!! holds "Holds"', '!!! holds-when "Holds when ', '!!! fails "Does not hold here')
+PARTS = ("evidence", "wrong", "follow-ups", "sources")  # each an anchor #q<number>-<part>
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is and what to do about it."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+def read_questions(root: Path = ROOT) -> tuple[dict[str, str], dict[int, dict]]:
+    """The list of questions: section titles by slug, and each question by its number."""
+    text = (root / "docs/questions.yml").read_text()
+    numbers = Counter(re.findall(r"^  (\d+):", text, re.MULTILINE))
+    twice = [number for number, count in numbers.items() if count > 1]
+    if twice:  # YAML would keep the last one in silence
+        raise SystemExit(f"docs/questions.yml:1: question {twice[0]} is listed twice; delete one")
+    data = yaml.safe_load(text)
+    return data["sections"], data["questions"]
+
+
+def slug(text: str) -> str:
+    """An anchor for a tag: lower case, hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def meta_line(question: dict) -> str:
+    """The line under a question's heading: difficulty, task and techniques, linked to the index."""
+    tags = [f"[{tag}](../questions.md#tag-{slug(tag)})" for tag in question["techniques"]]
+    parts = [f"Difficulty: {question['difficulty']}", f"Task: {question['task']}"]
+    return f'<p class="meta" markdown>{" · ".join(parts)} · Techniques: {", ".join(tags)}</p>'
+
+
+def index_page(root: Path = ROOT) -> str:
+    """Text of docs/questions.md: the questions whose topic page exists, by section and by tag."""
+    sections, questions = read_questions(root)
+    ready = {n: q for n, q in questions.items() if (root / f"docs/{q['topic']}.md").exists()}
+
+    def link(number: int) -> str:
+        question = ready[number]
+        return f"[Q{number}. {question['title']}]({question['topic']}.md#q{number})"
+
+    lines = [
+        "---",
+        "title: All questions",
+        f"description: All {len(ready)} questions on convolutional networks that this book answers, "
+        "by section, by technique and by difficulty.",
+        "search:",
+        "  exclude: true",  # or the list would outrank the answers
+        "---",
+        "",
+        "<!-- Written by `make index` from questions.yml; edit that list, not this page. -->",
+        "",
+        "# All questions",
+        "",
+        f"{len(ready)} questions, by section and [by technique](#by-technique). A question keeps its "
+        "number and its address. Difficulty: *basic* is a screening call, *medium* an on-site "
+        "interview, *hard* a specialist's.",
+        "",
+        '<div class="questions" markdown>',
+        "<!-- --8<-- [start:by-section] -->",
+    ]
+    for section, title in sections.items():
+        numbers = [n for n, q in ready.items() if q["topic"].startswith(f"{section}/")]
+        if numbers:
+            lines += ["", f"## {title} {{ #{section} }}", ""]
+            for number in numbers:
+                lines.append(f"- {link(number)} <small>{ready[number]['difficulty']}</small>")
+    lines += ["", "<!-- --8<-- [end:by-section] -->", "", "## By technique", ""]
+    tags = sorted({tag for q in ready.values() for tag in q["techniques"]}, key=str.lower)
+    for tag in tags:
+        numbers = [n for n, q in ready.items() if tag in q["techniques"]]
+        links = ", ".join(f"[Q{n}]({ready[n]['topic']}.md#q{n})" for n in numbers)
+        lines.append(f'- <span id="tag-{slug(tag)}">{tag}</span>: {links}')
+    return "\n".join([*lines, "", "</div>", ""])
+
+
+def check(root: Path = ROOT) -> list[Problem]:
+    """All mistakes in the sources, in reading order; an empty list is a pass."""
+    _, questions = read_questions(root)
+    seen: dict[int, str] = {}
+    used: Counter[str] = Counter()
+    problems: list[Problem] = []
+    for path in sorted((root / "docs").rglob("*.md")):
+        file = path.relative_to(root).as_posix()
+        lines = _without_examples(path.read_text().splitlines())
+        problems += _check_description(file, lines)
+        problems += _check_fences(file, lines, root, used)
+        problems += _check_questions(file, lines, questions, seen)
+        problems += _check_figures(file, lines, path, root)
+    for name in snippet_names(root):
+        if used[name] != 1:
+            problems.append(
+                Problem(f"snippets/{name}.py", 1, f"is on {used[name]} pages; show it on exactly one")
+            )
+    for path in (root / "snippets").glob("*/*.out"):
+        if not path.with_suffix(".py").exists():
+            file = path.relative_to(root).as_posix()
+            problems.append(Problem(file, 1, "has no snippet beside it; delete it"))
+    index = root / "docs/questions.md"
+    if not index.exists() or index.read_text() != index_page(root):
+        problems.append(Problem("docs/questions.md", 1, "is out of date; run `make index`"))
+    return problems
+
+
+def _without_examples(lines: list[str]) -> list[str]:
+    """Blank out ```markdown blocks: they show how a page is written and are not themselves one."""
+    kept, fence = [], ""
+    for line in lines:
+        match = FENCE.match(line)
+        closes = bool(fence and match and match[1] == fence and not match[2])
+        if match and not fence and match[2] == "markdown":
+            fence = match[1]
+        kept.append("" if fence else line)
+        if closes:
+            fence = ""
+    return kept
+
+
+def _check_description(file: str, lines: list[str]) -> Iterator[Problem]:
+    text = "\n".join(lines)
+    front = re.match(r"---\n(.*?)\n---\n", text, flags=re.DOTALL)
+    meta = yaml.safe_load(front[1]) if front else {}
+    description = str((meta or {}).get("description") or "")
+    if not 50 <= len(description) <= 160:
+        yield Problem(
+            file, 1, f"description has {len(description)} characters; give it 50 to 160 in front matter"
+        )
+    if not (meta or {}).get("title"):
+        yield Problem(file, 1, "no title; add `title:` to the front matter")
+
+
+def _check_fences(file: str, lines: list[str], root: Path, used: Counter) -> Iterator[Problem]:
+    """Python blocks are snippets with a current recording, in a fence that the extractor sees."""
+    manifest = read_manifest(root)
+    opened = None  # (marks, language, line number) of the open fence
+    body: list[str] = []
+    awaited = None  # the snippet whose output must come next
+    for number, line in enumerate(lines, 1):
+        match = FENCE.match(line)
+        if opened is None and match:
+            opened, body = (match[1], match[2], number), []
+            if line.lstrip()[0] == "~" or not re.fullmatch(r"[a-z]*", match[2]):
+                yield Problem(
+                    file, number, f"fence `{line.strip()}` escapes the tests; write ```python or ```text"
+                )
+            elif match[2] in ("py", "python3", "pycon", "ipython"):
+                yield Problem(file, number, f"fence ```{match[2]} escapes the tests; write ```python")
+            elif match[2] == "":
+                yield Problem(file, number, "fence without a language; write ```python or ```text")
+        elif opened and match and match[1].startswith(opened[0]) and not match[2].strip():
+            if opened[1] == "python":
+                if awaited:
+                    yield Problem(file, opened[2], f"the output of {awaited} must come before this")
+                awaited = None
+                include = INCLUDE.match(body[0]) if len(body) == 1 else None
+                if not include or not include[1].endswith(".py"):
+                    yield Problem(
+                        file, opened[2], "a Python block must be one snippet: move the code to snippets/ "
+                        'and write --8<-- "<topic>/<technique>.py"'
+                    )  # fmt: skip
+                else:
+                    awaited = include[1].removesuffix(".py")
+                    used[awaited] += 1
+                    yield from _check_recording(file, opened[2], awaited, root, manifest)
+            elif awaited and body and (include := INCLUDE.match(body[0])):
+                if include[1] != f"{awaited}.out":
+                    yield Problem(file, opened[2], f'show --8<-- "{awaited}.out" here, not {include[1]}')
+                elif not any("pytest-codeblocks:expected-output" in l for l in lines[number - 6 : number]):
+                    yield Problem(
+                        file, opened[2], "put <!--pytest-codeblocks:expected-output--> before this output"
+                    )
+                awaited = None
+            opened = None
+        elif opened:
+            body.append(line)
+    if opened:
+        yield Problem(file, opened[2], "this fence is never closed")
+    if awaited:
+        yield Problem(file, len(lines), f"the output of {awaited} is not shown")
+
+
+def _check_recording(file: str, line: int, name: str, root: Path, manifest: dict) -> Iterator[Problem]:
+    snippet = root / f"snippets/{name}.py"
+    if not snippet.exists():
+        yield Problem(file, line, f"snippets/{name}.py does not exist; check the spelling")
+    elif name not in manifest or not snippet.with_suffix(".out").exists():
+        yield Problem(file, line, f"snippets/{name}.py was never recorded; run `make record`")
+    elif manifest[name] != digest(snippet):
+        yield Problem(
+            file, line, f"snippets/{name}.py changed after its output was recorded; run `make record`"
+        )
+
+
+def _check_questions(file: str, lines: list[str], questions: dict, seen: dict) -> Iterator[Problem]:
+    starts = [n for n, line in enumerate(lines) if re.match(r"## Q\d", line)]
+    for start, end in zip(starts, [*starts[1:], len(lines)]):
+        match = QUESTION.match(lines[start])
+        if not match:
+            yield Problem(file, start + 1, "write the heading as `## Q16. Title { #q16 }`")
+            continue
+        number, title, anchor = int(match[1]), match[2], match[3]
+        question = questions.get(number)
+        if question is None:
+            yield Problem(file, start + 1, f"there is no question {number} in docs/questions.yml")
+            continue
+        if number in seen:
+            yield Problem(file, start + 1, f"question {number} is already on {seen[number]}")
+        seen[number] = f"{file}:{start + 1}"
+        if file != f"docs/{question['topic']}.md":
+            yield Problem(file, start + 1, f"question {number} belongs on docs/{question['topic']}.md")
+        if title != question["title"]:
+            yield Problem(file, start + 1, f"docs/questions.yml has the title {question['title']!r}")
+        if anchor != f"q{number}":
+            yield Problem(file, start + 1, f"write the anchor as {{ #q{number} }}, not #{anchor}")
+        yield from _check_form(file, start, lines[start:end], number, meta_line(question))
+    for number, question in questions.items():
+        if file == f"docs/{question['topic']}.md" and number not in seen:
+            yield Problem(file, 1, f"question {number} ({question['title']}) is missing on its page")
+
+
+def _check_form(file: str, start: int, body: list[str], number: int, meta: str) -> Iterator[Problem]:
+    """The parts that every answer has."""
+    text = "\n".join(body)
+    if meta not in body:
+        yield Problem(file, start + 1, f"put this line under the heading: {meta}")
+    short = re.search(r'^!!! abstract "Short answer"\n\n((?:    .*\n|\n)+)', text, re.MULTILINE)
+    words = len(short[1].split()) if short else 0
+    if not 1 <= words <= 60:
+        yield Problem(file, start + 1, f"Q{number}: the short answer has {words} words; give it 1 to 60")
+    for part in PARTS:
+        if f"{{ #q{number}-{part} }}" not in text:
+            yield Problem(file, start + 1, f"Q{number}: no heading with the anchor #q{number}-{part}")
+    if not re.search(r"^!!! wrong ", text, re.MULTILINE):
+        yield Problem(file, start + 1, f"Q{number}: no `!!! wrong` block with a common wrong answer")
+    if not re.search(r"^\?\?\? question ", text, re.MULTILINE):
+        yield Problem(file, start + 1, f"Q{number}: no folded follow-up (`??? question`)")
+    # Each snippet: heading with its anchor, code, one verdict before the next snippet.
+    at = [n for n, line in enumerate(body) if re.match(r'\s*--8<-- ".*\.py"', line)]
+    if len(at) < 2:
+        yield Problem(file, start + 1, f"Q{number}: {len(at)} snippets; an answer stands on at least 2")
+    for first, following in zip(at, [*at[1:], len(body)]):
+        technique = Path(INCLUDE.match(body[first])[1]).stem.replace("_", "-")
+        headings = [line for line in body[:first] if line.startswith("####")]
+        if not headings or f"{{ #q{number}-{technique} }}" not in headings[-1]:
+            yield Problem(
+                file, start + first + 1, f"give the heading above the anchor {{ #q{number}-{technique} }}"
+            )
+        verdicts = [line for line in body[first:following] if line.strip().startswith(VERDICTS)]
+        if len(verdicts) != 1:
+            yield Problem(
+                file, start + first + 1, f"{len(verdicts)} verdicts after this snippet; give it one of "
+                + ", ".join(verdict.rstrip() for verdict in VERDICTS)
+            )  # fmt: skip
+
+
+def _check_figures(file: str, lines: list[str], path: Path, root: Path) -> Iterator[Problem]:
+    text = "\n".join(lines)
+    shown = set()
+    fenced = False
+    for number, line in enumerate(lines, 1):
+        fenced ^= bool(re.match(r"\s*`{3,}", line))
+        for alt, target in IMAGE.findall(line) if not fenced else ():
+            target_path = (path.parent / target.split("#")[0]).resolve()
+            shown.add(target_path)
+            if not target_path.exists():
+                yield Problem(file, number, f"no figure {target}; run `make record` or mend the path")
+            if len(alt) < 30:
+                yield Problem(
+                    file, number, f"alternative text of {len(alt)} characters; say what {target} shows"
+                )
+            if "loading=lazy" not in line:
+                yield Problem(file, number, f"write {{ loading=lazy }} behind {target}")
+            if not any(following.strip().startswith("/// caption") for following in lines[number : number + 2]):
+                yield Problem(file, number, f"{target} has no caption; add a `/// caption` block below it")
+    for name in re.findall(r'--8<-- "(.+)\.py"', text):
+        for figure in existing_figures(name, root):
+            if figure.resolve() not in shown and name in read_manifest(root):
+                yield Problem(file, 1, f"figure {figure.name} of snippet {name} is not on the page")
+
+
+def main() -> int:
+    if "--write-index" in sys.argv[1:]:
+        (ROOT / "docs/questions.md").write_text(index_page())
+        return 0
+    problems = check()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

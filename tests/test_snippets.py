@@ -1,0 +1,89 @@
+"""Every Python block of every page runs alone and prints what the page shows."""
+
+import ast
+import re
+import statistics
+
+import pytest
+from compare import difference
+from pages import blocks
+from record import ROOT, existing_figures, snippet_names
+
+BANNED = {  # interfaces that still work in silence but that nobody should learn today
+    r"\bDataParallel\b": "DistributedDataParallel",
+    r"autograd\.Variable|\bVariable\(": "a tensor with requires_grad",
+    r"torch\.svd\b": "torch.linalg.svd",
+    r"torch\.norm\b": "torch.linalg.vector_norm",
+    r"F\.sigmoid|F\.tanh": "torch.sigmoid, torch.tanh",
+    r"\bregister_backward_hook\b": "register_full_backward_hook",
+    r"torch\.jit\.": "torch.export",
+    r"torch\.(ao\.)?quantization\b": "torchao or ONNX Runtime",
+    r"\bpretrained=": "weights=",
+    r"torch\.cuda\.amp": "torch.amp",
+    r"\bfunctorch\b": "torch.func",
+}
+MODULES = {
+    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib", "onnxruntime",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("block", blocks(), ids=str)
+def test_block_prints_what_the_page_shows(block, runs):
+    run = runs[block].result()
+    where = f"{block.page} shows snippets/{block.snippet}.py"
+    assert not run.error, f"{where}: {run.error}"
+    assert block.expected, f"{where} without its output"
+    message = difference(run.stdout, block.expected, block.tolerance)
+    assert not message, f"{where}: {message}\nIf the new output is right, run `make record`."
+    recorded = [path.read_text() for path in existing_figures(block.snippet)]
+    drawn = [svg.decode() for svg in run.figures]
+    assert [_frame(svg) for svg in drawn] == [_frame(svg) for svg in recorded], (
+        f"{where}: draws other figures than those recorded; run `make record`"
+    )
+
+
+def _frame(svg: str) -> tuple[int, int]:
+    """What must agree about a figure on any machine: how many axes, and its shape in tenths."""
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    return len(re.findall(r'<g id="axes_\d+">', svg)), round(10 * width / height)
+
+
+@pytest.mark.parametrize("name", snippet_names())
+def test_snippet_follows_the_house_form(name):
+    source = (ROOT / f"snippets/{name}.py").read_text()
+    tree = ast.parse(source)
+    assert ast.get_docstring(tree), "the docstring's first line states the claim"
+    for pattern, better in BANNED.items():
+        assert not re.search(pattern, source), f"{pattern} is out of date; use {better}"
+    long = [n for n, line in enumerate(source.splitlines(), 1) if len(line) > 88]
+    assert not long, f"lines {long} are longer than 88 characters"
+    assert len(source.splitlines()) <= 75, "longer than 75 lines; split it"
+    asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    assert asserts, "asserts nothing; end with the claim, with a margin"
+    constant = [node.lineno for node in asserts if isinstance(node.test, ast.Constant)]
+    assert not constant, f"the assertion in line {constant} cannot fail"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
+            for module in {n.split(".")[0] for n in names}:
+                import sys
+                assert module in MODULES or module in sys.stdlib_module_names, (
+                    f"imports {module}; add it to requirements.txt and to MODULES"
+                )
+
+
+def test_snippets_and_blocks_match_one_to_one():
+    shown = [block.snippet for block in blocks()]
+    assert sorted(shown) == snippet_names()
+    for block in blocks():
+        assert block.code.rstrip() == (ROOT / f"snippets/{block.snippet}.py").read_text().rstrip()
+        assert not block.unusual, f"{block.page}: {block.unusual} would skip the block"
+
+
+def test_snippets_are_quick(runs):
+    seconds = [future.result().cpu_seconds for future in runs.values()]
+    if not seconds:
+        pytest.skip("no block was selected")
+    slowest = max(runs, key=lambda block: runs[block].result().cpu_seconds)
+    print(f"median {statistics.median(seconds):.1f} CPU s, most {max(seconds):.1f} ({slowest})")
+    assert statistics.median(seconds) <= 3, "the median snippet takes more than 3 CPU seconds"
