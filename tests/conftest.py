@@ -4,24 +4,27 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import make_book
 import pytest
 import runner
 from record import ROOT
-
-sys.path.append(str(ROOT / "theme"))
-from trim_search_index import trim  # noqa: E402
+from trim_search_index import trim
 
 os.environ["NO_MKDOCS_2_WARNING"] = "1"
 # What `mkdocs build` and the checks read; enough to make a small copy of the project.
-SOURCES = ["docs", "snippets", "theme", "mkdocs.yml"]
+SOURCES = ["docs", "snippets", "theme", "book", "mkdocs.yml"]
 
 
-def build(root: Path, target: Path) -> subprocess.CompletedProcess:
-    """Build the project at ``root`` into ``target`` as ``make site`` does, strictly."""
+def build(root: Path, target: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Build the pages of the project at ``root`` into ``target``, strictly."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    environment = os.environ | environment
+    result = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
+    )
     if result.returncode == 0:
         trim(target)
     return result
@@ -40,18 +43,23 @@ def copy_project(target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    """The folder of the freshly built site."""
+    """The folder of the freshly built site with its book, as ``make site`` leaves it."""
     folder = tmp_path_factory.mktemp("site")
-    result = build(ROOT, folder)
+    started = time.perf_counter()
+    result = build(ROOT, folder, BOOK="true")
     assert result.returncode == 0, result.stderr
+    pages = time.perf_counter() - started
+    assert make_book.main(["--site", str(folder)]) == 0
+    print(f"pages built in {pages:.1f} s, book in {time.perf_counter() - started - pages:.1f} s")
     return folder
 
 
 @pytest.fixture(scope="session")
 def runs(request) -> dict:
     """A future per Python block: all selected blocks are queued at once, two run at a time."""
-    blocks = [item.callspec.params["block"] for item in request.session.items if hasattr(item, "callspec") and "block" in item.callspec.params]
-    return {block: runner.submit(block.code, block.snippet) for block in dict.fromkeys(blocks)}
+    parameters = [getattr(item, "callspec", None) for item in request.session.items]
+    blocks = dict.fromkeys(p.params["block"] for p in parameters if p and "block" in p.params)
+    return {block: runner.submit(block.code, block.snippet) for block in blocks}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,7 +33,7 @@ QUESTIONS = {
 @pytest.fixture(scope="module")
 def browser():
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert path, "no Chromium or Chrome on this machine; run tests/install_chromium.sh as root"
+    assert path, "no Chromium or Chrome on this machine; run tests/install_tools.sh as root"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
