@@ -1,0 +1,475 @@
+"""Oracles for object detection: IoU, NMS, average precision, anchors, matching, box encoding.
+
+Each check takes a snippet's functions and says whether they agree with the oracle: a library
+(ONNX Runtime, scikit-learn) or brute force. Planted defects must make it disagree.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from snippet_functions import load_functions
+
+TOPIC = "object-detection"
+BOTH_NMS = ["nms", "nms_coins"]
+WITH_IOU = ["iou", "nms", "nms_coins", "nine_anchors", "anchor_recall", "anchor_matching"]
+
+
+def load(technique, defect=None):
+    return load_functions(f"{TOPIC}/{technique}", defect)
+
+
+@pytest.fixture(autouse=True)
+def double_and_seeded():
+    """Snippets compute in double precision; other tests must not notice."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_default_dtype(before)
+
+
+def whole_boxes(n, size=30, smallest=0):
+    """Boxes with whole-number corners; many touch, coincide or (smallest=0) are empty."""
+    corner = torch.randint(0, size, (n, 2))
+    return torch.cat([corner, corner + torch.randint(smallest, size, (n, 2))], 1).double()
+
+
+# --- IoU -------------------------------------------------------------------------------
+
+
+def unit_squares(box):
+    x1, y1, x2, y2 = (int(v) for v in box)
+    return {(x, y) for x in range(x1, x2) for y in range(y1, y2)}
+
+
+def iou_agrees(code) -> bool:
+    """Equals counting unit squares; NaN exactly for two empty boxes."""
+    a, b = whole_boxes(25, 12), whole_boxes(30, 12)
+    b[:5] = a[:5]  # identical
+    b[5] = a[5] + torch.tensor([100.0, 0, 100, 0])  # apart in x only
+    b[6] = a[6] + 100  # apart in both: a product of two negative sides is positive
+    a[7], b[7] = torch.tensor([0.0, 0, 5, 5]), torch.tensor([5.0, 0, 9, 5])  # touching
+    got = code.iou(a, b)
+    for i, j in itertools.product(range(len(a)), range(len(b))):
+        p, q = unit_squares(a[i]), unit_squares(b[j])
+        if not p | q:
+            if not math.isnan(got[i, j]):
+                return False
+        elif abs(got[i, j] - len(p & q) / len(p | q)) > 1e-12:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("technique", WITH_IOU)
+def test_iou_equals_counting(technique):
+    assert iou_agrees(load(technique))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        (".clamp(min=0)", ""),  # boxes that are apart in both directions overlap
+        ("area_b - inter", "area_b"),  # the shared area counts twice
+        ("a[:, None, 2:], b[:, 2:]", "a[:, None, 2:] + 1, b[:, 2:] + 1"),  # the old VOC pixel
+        ("torch.maximum(", "torch.minimum("),
+    ],
+)
+@pytest.mark.parametrize("technique", WITH_IOU)
+def test_iou_defects_are_caught(technique, defect):
+    assert not iou_agrees(load(technique, defect))
+
+
+def sides_area_agrees(code) -> bool:
+    """IoU from the distances of a point to the sides equals IoU from corners."""
+    point = torch.tensor([20.0, 20])
+    guess = 9 * torch.rand(60, 4)  # contains the point
+    truth = torch.cat([8 * torch.rand(60, 2) - 4, 4 + 8 * torch.rand(60, 2)], 1)  # may not
+    far = torch.tensor([[-12.0, 1, 15, 3]])  # does not even touch the guesses
+    truth = torch.cat([truth, far])
+    guess = torch.cat([guess, guess[:1]])
+    inter = code.area(torch.minimum(guess, truth))
+    got = inter / (code.area(guess) + code.area(truth) - inter)
+    corners = [torch.cat([point - s[:, :2], point + s[:, 2:]], 1) for s in (guess, truth)]
+    return torch.allclose(got, load("iou").iou(*corners).diagonal(), atol=1e-12)
+
+
+def test_iou_from_sides():
+    assert sides_area_agrees(load("one_to_one"))
+    assert not sides_area_agrees(load("one_to_one", (".clamp(min=0)", "")))
+    assert not sides_area_agrees(load("one_to_one", (".clamp(min=0).prod", ".abs().prod")))
+
+
+# --- non-maximum suppression -----------------------------------------------------------
+
+
+def message(*fields) -> bytes:
+    """A protobuf message of (number, int | str | bytes) fields, so that no ONNX writer is needed."""
+
+    def varint(value):
+        out = b""
+        while value > 127:
+            out, value = out + bytes([value & 127 | 128]), value >> 7
+        return out + bytes([value])
+
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def nms_session():
+    """An ONNX model with one NonMaxSuppression node (operator set 11)."""
+
+    def tensor(name, kind, *dims):
+        shape = message(*((1, message((1, d) if isinstance(d, int) else (2, d))) for d in dims))
+        return message((1, name), (2, message((1, message((1, kind), (2, shape))))))
+
+    float32, int64 = 1, 7
+    inputs = {
+        "boxes": (float32, 1, "n", 4), "scores": (float32, 1, 1, "n"),
+        "most": (int64, 1), "threshold": (float32, 1),
+    }  # fmt: skip
+    node = message(*((1, name) for name in inputs), (2, "kept"), (4, "NonMaxSuppression"))
+    graph = message(
+        (1, node),
+        (2, "nms"),
+        *((11, tensor(name, *spec)) for name, spec in inputs.items()),
+        (12, tensor("kept", int64, "k", 3)),
+    )
+    model = message((1, 8), (7, graph), (8, message((1, ""), (2, 11))))
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+SESSION = nms_session()
+
+
+def library_nms(boxes, scores, threshold):
+    feeds = {
+        "boxes": boxes.float().numpy()[None],
+        "scores": scores.float().numpy()[None, None],
+        "most": np.array([len(boxes)]),
+        "threshold": np.array([threshold], np.float32),
+    }
+    return SESSION.run(None, feeds)[0][:, 2].tolist()
+
+
+def nms_cases():
+    for n, size in itertools.product((1, 2, 3, 10, 60), (5, 15, 40)):
+        for smallest in (0, 1, 4):
+            scores = torch.randperm(n).double() / n  # distinct
+            yield whole_boxes(n, size, smallest), scores
+    same = torch.tensor([[1.0, 1, 7, 9]]).repeat(6, 1)
+    yield same, torch.randperm(6).double()  # identical boxes
+    touching = torch.tensor([[0.0, 0, 5, 5], [5, 0, 10, 5], [0, 5, 5, 10], [5, 5, 10, 10]])
+    yield touching, torch.randperm(4).double()
+    yield torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]]), torch.tensor([1.0, 0.5])  # exactly 0.5
+    yield torch.tensor([[3.0, 3, 3, 3], [3, 3, 3, 3]]), torch.tensor([1.0, 0.5])  # both empty
+
+
+def nms_agrees(code) -> bool:
+    return all(
+        code.nms(boxes, scores, threshold) == library_nms(boxes, scores, threshold)
+        for boxes, scores in nms_cases()
+        for threshold in (0.1, 0.3, 0.5, 0.7, 0.9)
+    )
+
+
+@pytest.mark.parametrize("technique", BOTH_NMS)
+def test_nms_equals_onnxruntime(technique):
+    assert nms_agrees(load(technique))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("~(overlap > threshold)", "overlap < threshold"),  # drops ties and empty boxes
+        ("~(overlap > threshold)", "overlap > threshold"),
+        ("descending=True", "descending=False"),  # worst first
+        ("- inter)", ")"),
+    ],
+)
+@pytest.mark.parametrize("technique", BOTH_NMS)
+def test_nms_defects_are_caught(technique, defect):
+    assert not nms_agrees(load(technique, defect))
+
+
+def test_the_two_properties_fix_the_result():
+    """Of all subsets, only NMS's has no pair above the threshold and a better kept box for each rest."""
+    code = load("nms")
+    for _ in range(40):
+        n = int(torch.randint(1, 7, ()))
+        boxes, scores = whole_boxes(n, 12, 3), torch.rand(n)
+        above = code.iou(boxes, boxes) > 0.3
+        fitting = [
+            set(kept)
+            for size in range(n + 1)
+            for kept in itertools.combinations(range(n), size)
+            if not any(above[i, j] for i, j in itertools.combinations(kept, 2))
+            and all(
+                any(above[i, j] and scores[j] > scores[i] for j in kept)
+                for i in set(range(n)) - set(kept)
+            )
+        ]
+        assert fitting == [set(code.nms(boxes, scores, 0.3))]
+
+
+# --- average precision -----------------------------------------------------------------
+
+
+def ap_agrees(code) -> bool:
+    """Plain: scikit-learn's times the share found. Envelope: the area under max precision beyond."""
+    for n, missed in itertools.product((1, 2, 5, 40), (0, 3)):
+        for _ in range(10):
+            hits = (torch.rand(n) < 0.6).double()
+            hits[torch.randint(n, ())] = 1
+            found = int(hits.sum())
+            objects = found + missed
+            falling = np.arange(n, 0, -1)
+            plain = average_precision_score(hits, falling) * found / objects
+            if abs(code.average_precision(hits, objects, False) - plain) > 1e-9:
+                return False
+            points = [(hits[: k + 1].sum() / objects, hits[: k + 1].mean()) for k in range(n)]
+            area = sum(
+                max(p for r, p in points if r >= level / objects - 1e-12) / objects
+                for level in range(1, found + 1)
+            )
+            if abs(code.average_precision(hits, objects) - area) > 1e-9:
+                return False
+    return True
+
+
+def test_average_precision():
+    assert ap_agrees(load("average_precision"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("/ objects  #", "/ hits.sum().item()  #"),  # forgets the missed objects
+        ("precision.flip(0).cummax(0).values.flip(0)", "precision.cummax(0).values"),
+        ("(precision * hits)", "precision"),
+        ("torch.arange(1, len(hits) + 1)", "torch.arange(1, len(hits) + 1).flip(0)"),
+    ],
+)
+def test_average_precision_defects_are_caught(defect):
+    assert not ap_agrees(load("average_precision", defect))
+
+
+# --- shared features -------------------------------------------------------------------
+
+
+def test_flops_of_vgg16():
+    code = load("shared_features")
+    widths = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256)]
+    widths += [(256, 512)] + [(512, 512)] * 5
+    sides = [224] * 2 + [112] * 2 + [56] * 3 + [28] * 3 + [14] * 3
+    expected = sum(2 * 9 * a * b * side**2 for (a, b), side in zip(widths, sides))
+    with torch.device("meta"):
+        backbone, head = code.vgg16()
+        assert code.flops(backbone, 1, 3, 224, 224) == expected
+        assert backbone(torch.empty(1, 3, 224, 224)).shape == (1, 512, 14, 14)
+        assert code.flops(head, 1, 512, 7, 7) == 2 * (25088 * 4096 + 4096**2)
+
+
+# --- anchors ---------------------------------------------------------------------------
+
+
+def same_boxes(got, expected) -> bool:
+    """Equal as multisets, up to rounding."""
+    if len(got) != len(expected):
+        return False
+    a, b = (np.round(np.asarray(boxes, float), 3) for boxes in (got, expected))
+    return np.allclose(a[np.lexsort(a.T)], b[np.lexsort(b.T)], atol=2e-3)
+
+
+def ssd_agrees(code) -> bool:
+    """SSD300's default boxes by plain loops: a list of (step, cells, side, next side, ratios)."""
+    table = [
+        (8, 38, 30, 60, (1, 2, 1 / 2)), (16, 19, 60, 111, (1, 2, 1 / 2, 3, 1 / 3)),
+        (32, 10, 111, 162, (1, 2, 1 / 2, 3, 1 / 3)), (64, 5, 162, 213, (1, 2, 1 / 2, 3, 1 / 3)),
+        (100, 3, 213, 264, (1, 2, 1 / 2)), (300, 1, 264, 315, (1, 2, 1 / 2)),
+    ]  # fmt: skip
+    expected = []
+    for step, cells, side, following, ratios in table:
+        for row, column in itertools.product(range(cells), repeat=2):
+            x, y = step / 2 + column * step, step / 2 + row * step
+            wh = [(side * math.sqrt(r), side / math.sqrt(r)) for r in ratios]  # r is w / h
+            wh.append((math.sqrt(side * following),) * 2)
+            expected += [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for w, h in wh]
+    return same_boxes(torch.cat(code.ssd_anchors()), expected)
+
+
+def test_ssd_anchors():
+    assert ssd_agrees(load("ssd_anchors"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("+ 0.5) * STEPS", ") * STEPS"),  # corners instead of centers
+        ("side / ratio**0.5", "side / ratio"),
+        ("[(long, short), (short, long)]", "[(long, short), (long, short)]"),
+        ("(2, 3), (2, 3), (2, 3), (2,), (2,))", "(2, 3), (2, 3), (2, 3), (2, 3), (2,))"),
+        ("SIDES[k + 1]", "SIDES[k]"),
+    ],
+)
+def test_ssd_defects_are_caught(defect):
+    assert not ssd_agrees(load("ssd_anchors", defect))
+
+
+def by_loops(width, height, stride, sides, ratios):
+    boxes = []
+    for x in np.arange(stride / 2, width, stride):
+        for y in np.arange(stride / 2, height, stride):
+            for side, ratio in itertools.product(sides, ratios):  # ratio is h / w
+                w = math.sqrt(side * side / ratio)
+                h = w * ratio
+                boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+    return boxes
+
+
+RATIOS = (0.5, 1.0, 2.0)
+
+
+def grid_agrees(code) -> bool:
+    return all(
+        same_boxes(code.grid_anchors(sides, ratios, stride, size), by_loops(size, size, stride, sides, ratios))
+        for sides, ratios in (([256.0], [1.0]), ([64.0, 128.0], [0.5, 1.0, 2.0]), ([90.0], [0.2]))
+        for stride, size in ((16, 96), (32, 100))
+    )
+
+
+def nine_agrees(code) -> bool:
+    return all(
+        same_boxes(code.nine_anchors(w, h).flatten(0, 1), by_loops(w, h, 16, (64, 128, 256), RATIOS))
+        for w, h in ((96, 64), (100, 45))
+    )
+
+
+def pyramid_agrees(code) -> bool:
+    expected = [
+        box
+        for stride in (4, 8, 16, 32, 64)
+        for box in by_loops(128, 128, stride, (8 * stride,), RATIOS)
+    ]
+    return same_boxes(code.pyramid_anchors(128), expected)
+
+
+@pytest.mark.parametrize(
+    ("technique", "agrees", "defects"),
+    [
+        (
+            "anchor_recall",
+            grid_agrees,
+            [
+                ("side / ratio.sqrt(), side * ratio.sqrt()", "side * ratio.sqrt(), side / ratio.sqrt()"),
+                ("torch.arange(stride / 2,", "torch.arange(0,"),
+            ],
+        ),
+        (
+            "nine_anchors",
+            nine_agrees,
+            [
+                ("(width, height))", "(height, width))"),
+                ("side * ratio.sqrt()", "side * ratio"),
+            ],
+        ),
+        (
+            "anchor_matching",
+            pyramid_agrees,
+            [("4 * stride * torch", "8 * stride * torch"), ("(4, 8, 16, 32, 64)", "(8, 16, 32, 64)")],
+        ),
+    ],
+)
+def test_anchor_grids(technique, agrees, defects):
+    assert agrees(load(technique))
+    for defect in defects:
+        assert not agrees(load(technique, defect)), defect
+
+
+# --- matching --------------------------------------------------------------------------
+
+
+def match_agrees(code) -> bool:
+    """Faster R-CNN's rule, anchor by anchor."""
+    iou = load("iou").iou
+    for m, _ in itertools.product((1, 3, 8), range(15)):
+        anchors, boxes = whole_boxes(60, 12, 2), whole_boxes(m, 12, 2)
+        anchors[:2] = boxes[0]  # identical
+        boxes[-1] = torch.tensor([200.0, 200, 210, 210])  # no anchor overlaps it
+        label, owner = code.match(anchors, boxes)
+        overlap = iou(anchors, boxes).tolist()
+        for i, row in enumerate(overlap):
+            best_of_some = any(
+                value > 0 and value == max(other[j] for other in overlap) for j, value in enumerate(row)
+            )
+            expected = 1 if max(row) >= 0.7 or best_of_some else 0 if max(row) < 0.3 else -1
+            if label[i] != expected or row[owner[i]] != max(row):
+                return False
+    return True
+
+
+def test_match():
+    assert match_agrees(load("anchor_matching"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("label[champion.any(1)] = 1", ""),  # objects without a good anchor are lost
+        (" & (overlap > 0)", ""),  # an object far from all anchors makes all of them positive
+        ("overlap.amax(0))", "overlap.amax(1, keepdim=True))"),
+        ("label[best < low] = 0", "label[best < high] = 0"),  # nothing is ignored
+        ("high=0.7", "high=0.8"),
+    ],
+)
+def test_match_defects_are_caught(defect):
+    assert not match_agrees(load("anchor_matching", defect))
+
+
+# --- box encoding ----------------------------------------------------------------------
+
+
+def encoding_agrees(code) -> bool:
+    """The four formulas of R-CNN, number by number, and back."""
+    corner = 100 * torch.rand(2, 50, 2)
+    boxes, anchors = torch.cat([corner, corner + 1 + 80 * torch.rand(2, 50, 2)], -1)
+    got = code.encode(boxes, anchors)
+    for t, (x1, y1, x2, y2), (a1, b1, a2, b2) in zip(got, boxes.tolist(), anchors.tolist()):
+        expected = [
+            ((x1 + x2) / 2 - (a1 + a2) / 2) / (a2 - a1),
+            ((y1 + y2) / 2 - (b1 + b2) / 2) / (b2 - b1),
+            math.log((x2 - x1) / (a2 - a1)),
+            math.log((y2 - y1) / (b2 - b1)),
+        ]
+        if not np.allclose(t, expected, atol=1e-12):
+            return False
+    return torch.allclose(code.decode(got, anchors), boxes, atol=1e-9)
+
+
+def test_box_encoding():
+    assert encoding_agrees(load("box_encoding"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("(size / side).log()", "(side / size).log()"),
+        ("(center - anchor) / side", "(center - anchor) / size"),
+        ("center + size / 2], 1)", "center + size], 1)"),
+        ("offsets[:, :2] * side", "offsets[:, :2]"),
+        ("side * offsets[:, 2:].exp()", "side + offsets[:, 2:].exp()"),
+    ],
+)
+def test_box_encoding_defects_are_caught(defect):
+    assert not encoding_agrees(load("box_encoding", defect))
