@@ -192,7 +192,7 @@ def _check_fences(file: str, lines: list[str], root: Path, used: Counter) -> Ite
             elif awaited and body and (include := INCLUDE.match(body[0])):
                 if include[1] != f"{awaited}.out":
                     yield Problem(file, opened[2], f'show --8<-- "{awaited}.out" here, not {include[1]}')
-                elif not any("pytest-codeblocks:expected-output" in l for l in lines[number - 6 : number]):
+                elif not any("pytest-codeblocks:expected-output" in above for above in lines[opened[2] - 4 : opened[2]]):
                     yield Problem(
                         file, opened[2], "put <!--pytest-codeblocks:expected-output--> before this output"
                     )
