@@ -19,17 +19,6 @@ from snippet_functions import load_functions
 TOPIC = "class-imbalance"
 
 
-@pytest.fixture(autouse=True)
-def double_and_seeded():
-    """Snippets compute in double precision; other tests must not notice."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
-
-
 def close(a, b, atol=1e-9):
     return np.allclose(np.asarray(a), np.asarray(b), rtol=1e-9, atol=atol)
 

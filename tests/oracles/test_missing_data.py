@@ -183,13 +183,6 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)  # as the snippets do
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.parametrize("snippet", CASES)
 def test_snippet_agrees_with_its_oracle(snippet):
     CASES[snippet](load_functions(f"{TOPIC}/{snippet}"))

@@ -18,15 +18,6 @@ from snippet_functions import load_functions
 TOPIC = "noise-and-outliers"
 
 
-@pytest.fixture(autouse=True)
-def double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(before)
-
-
 def load(name, defect=None):
     return load_functions(f"{TOPIC}/{name}", defect=defect)
 

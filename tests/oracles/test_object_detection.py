@@ -23,17 +23,6 @@ def load(technique, defect=None):
     return load_functions(f"{TOPIC}/{technique}", defect)
 
 
-@pytest.fixture(autouse=True)
-def double_and_seeded():
-    """Snippets compute in double precision; other tests must not notice."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-    torch.set_default_dtype(before)
-
-
 def whole_boxes(n, size=30, smallest=0):
     """Boxes with whole-number corners; many touch, coincide or (smallest=0) are empty."""
     corner = torch.randint(0, size, (n, 2))

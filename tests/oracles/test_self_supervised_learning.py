@@ -197,15 +197,7 @@ def views_agree_with_scipy(code) -> None:
             np.testing.assert_allclose(ours[n, 0].numpy(), expected, atol=1e-9)
 
 
-@pytest.fixture
-def double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
-def test_view(double):
+def test_view():
     views_agree_with_scipy(load_functions(f"{TOPIC}/simclr"))
 
 
@@ -214,6 +206,6 @@ def test_view(double):
     [("cos, -sin, dx, sin", "cos, sin, dx, sin"), ("180 * upside_down", "90 * upside_down"),
      ("dx, sin, cos, dy", "dy, sin, cos, dx"), ("n) * 50 - 25", "n) * 50")],
 )  # fmt: skip
-def test_view_catches_defects(double, old, new):
+def test_view_catches_defects(old, new):
     with pytest.raises(AssertionError):
         views_agree_with_scipy(load_functions(f"{TOPIC}/simclr", defect=(old, new)))
