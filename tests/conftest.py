@@ -1,44 +1,13 @@
 """Shared by the tests: the built site, and the snippets' runs, started before anything else."""
 
-import os
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import make_book
 import pytest
 import runner
+from project import build
 from record import ROOT
-from trim_search_index import trim
-
-os.environ["NO_MKDOCS_2_WARNING"] = "1"
-# What `mkdocs build` and the checks read; enough to make a small copy of the project.
-SOURCES = ["docs", "snippets", "theme", "book", "mkdocs.yml"]
-
-
-def build(root: Path, target: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Build the pages of the project at ``root`` into ``target``, strictly."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
-    environment = os.environ | environment
-    result = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
-    )
-    if result.returncode == 0:
-        trim(target)
-    return result
-
-
-def copy_project(target: Path) -> Path:
-    """A copy of the sources and checks in which a test may break things."""
-    for name in [*SOURCES, "tests"]:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target / name)
-    return target
 
 
 @pytest.fixture(scope="session")

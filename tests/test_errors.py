@@ -11,7 +11,7 @@ import check_sources
 import pytest
 import runner
 from compare import difference
-from conftest import build, copy_project
+from project import build, copy_project
 
 PAGE = "docs/foundations/backpropagation.md"
 

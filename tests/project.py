@@ -1,0 +1,37 @@
+"""Build the project, or a copy of it in which a test may break things."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from record import ROOT
+from trim_search_index import trim
+
+os.environ["NO_MKDOCS_2_WARNING"] = "1"
+# What `mkdocs build` and the checks read; enough to make a small copy of the project.
+SOURCES = ["docs", "snippets", "theme", "book", "mkdocs.yml"]
+
+
+def build(root: Path, target: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Build the pages of the project at ``root`` into ``target``, strictly."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target)]
+    environment = os.environ | environment
+    result = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
+    )
+    if result.returncode == 0:
+        trim(target)
+    return result
+
+
+def copy_project(target: Path) -> Path:
+    """A copy of the sources and checks in which a test may break things."""
+    for name in [*SOURCES, "tests"]:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+    return target
