@@ -55,6 +55,7 @@ for name, (a, b) in zip(["digits 8, 9", "shuffled", "noise"], result):
     print(f"{name:11} AUROC: softmax {a.mean():.2f} ({a.min():.2f} to {a.max():.2f}), "
           f"energy {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})")
 print(f"given more than 0.9: {sure[0].mean():.2f} ({sure[0].min():.2f} to "
-      f"{sure[0].max():.2f}) of digits 8, 9; {sure[1].mean():.2f} of 0 to 7; {SEEDS} seeds")
+      f"{sure[0].max():.2f}) of digits 8, 9; {sure[1].mean():.2f} of 0 to 7; "
+      f"{SEEDS} seeds")
 assert 0.8 < result[:, 0].min() and result.mean(2)[:, 0].max() < 0.97
 assert sure[0].min() > 0.3 and (result[:, 1] - result[:, 0]).mean() > 0
