@@ -139,7 +139,11 @@ def test_page_is_accessible(open_page, address, name, theme):
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     page.wait_for_timeout(300)  # colors change in a transition
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+    # Thousands of colored words of code and letters of formulas look the same on every page: one
+    # page of answers is checked with them, the others without.
+    all_of_it = name in ("contributing.html", "little-data/ensembles.html")
+    context = {"include": [["html"]], "exclude": [] if all_of_it else [["pre code"], [".katex-html"]]}
+    found = Axe().run(page, context, {"runOnly": {"type": "tag", "values": tags}})
     assert found.violations_count == 0, found.generate_report()
 
 
