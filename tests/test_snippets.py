@@ -3,6 +3,7 @@
 import ast
 import re
 import statistics
+import sys
 
 import pytest
 from compare import difference
@@ -66,7 +67,6 @@ def test_snippet_follows_the_house_form(name):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
             for module in {n.split(".")[0] for n in names}:
-                import sys
                 assert module in MODULES or module in sys.stdlib_module_names, (
                     f"imports {module}; add it to requirements.txt and to MODULES"
                 )
