@@ -146,8 +146,6 @@ def plain_svg(data: bytes) -> bytes:
     """EPUBCheck refuses what matplotlib writes: a DOCTYPE, paths without a form, and the same id
     twice for two equal pictures in a figure."""
     root = etree.fromstring(data)
-    for node in root.xpath("//*[local-name()='metadata']"):
-        node.getparent().remove(node)
     for node in root.xpath("//*[local-name()='path'][not(@d)]"):
         node.set("d", "")
     seen = set()

@@ -45,6 +45,11 @@ def read_questions(root: Path = ROOT) -> tuple[dict[str, str], dict[int, dict]]:
     return data["sections"], data["questions"]
 
 
+def answered(questions: dict[int, dict], root: Path = ROOT) -> dict[int, dict]:
+    """Those of the questions whose topic page exists."""
+    return {n: q for n, q in questions.items() if (root / f"docs/{q['topic']}.md").exists()}
+
+
 def slug(text: str) -> str:
     """An anchor for a tag: lower case, hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -60,7 +65,7 @@ def meta_line(question: dict) -> str:
 def index_page(root: Path = ROOT) -> str:
     """Text of docs/questions.md: the questions whose topic page exists, by section and by tag."""
     sections, questions = read_questions(root)
-    ready = {n: q for n, q in questions.items() if (root / f"docs/{q['topic']}.md").exists()}
+    ready = answered(questions, root)
 
     def link(number: int) -> str:
         question = ready[number]
@@ -104,6 +109,7 @@ def index_page(root: Path = ROOT) -> str:
 def check(root: Path = ROOT) -> list[Problem]:
     """All mistakes in the sources, in reading order; an empty list is a pass."""
     _, questions = read_questions(root)
+    manifest = read_manifest(root)
     seen: dict[int, str] = {}
     used: Counter[str] = Counter()
     problems: list[Problem] = []
@@ -111,9 +117,9 @@ def check(root: Path = ROOT) -> list[Problem]:
         file = path.relative_to(root).as_posix()
         lines = _without_examples(path.read_text().splitlines())
         problems += _check_description(file, lines)
-        problems += _check_fences(file, lines, root, used)
+        problems += _check_fences(file, lines, root, used, manifest)
         problems += _check_questions(file, lines, questions, seen)
-        problems += _check_figures(file, lines, path, root)
+        problems += _check_figures(file, lines, path, root, manifest)
     for name in snippet_names(root):
         if used[name] != 1:
             problems.append(
@@ -156,9 +162,10 @@ def _check_description(file: str, lines: list[str]) -> Iterator[Problem]:
         yield Problem(file, 1, "no title; add `title:` to the front matter")
 
 
-def _check_fences(file: str, lines: list[str], root: Path, used: Counter) -> Iterator[Problem]:
+def _check_fences(
+    file: str, lines: list[str], root: Path, used: Counter, manifest: dict
+) -> Iterator[Problem]:
     """Python blocks are snippets with a current recording, in a fence that the extractor sees."""
-    manifest = read_manifest(root)
     opened = None  # (marks, language, line number) of the open fence
     body: list[str] = []
     awaited = None  # the snippet whose output must come next
@@ -280,7 +287,9 @@ def _check_form(file: str, start: int, body: list[str], number: int, meta: str) 
             )  # fmt: skip
 
 
-def _check_figures(file: str, lines: list[str], path: Path, root: Path) -> Iterator[Problem]:
+def _check_figures(
+    file: str, lines: list[str], path: Path, root: Path, manifest: dict
+) -> Iterator[Problem]:
     text = "\n".join(lines)
     shown = set()
     fenced = False
@@ -301,7 +310,7 @@ def _check_figures(file: str, lines: list[str], path: Path, root: Path) -> Itera
                 yield Problem(file, number, f"{target} has no caption; add a `/// caption` block below it")
     for name in re.findall(r'--8<-- "(.+)\.py"', text):
         for figure in existing_figures(name, root):
-            if figure.resolve() not in shown and name in read_manifest(root):
+            if figure.resolve() not in shown and name in manifest:
                 yield Problem(file, 1, f"figure {figure.name} of snippet {name} is not on the page")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from check_sources import read_questions
+from check_sources import answered, read_questions
 from pages import blocks
 from playwright.sync_api import expect, sync_playwright
 from record import ROOT
@@ -23,11 +23,7 @@ PAGES = sorted(
     path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
     for path in (ROOT / "docs").rglob("*.md")
 )
-QUESTIONS = {
-    number: question
-    for number, question in read_questions()[1].items()
-    if (ROOT / f"docs/{question['topic']}.md").exists()
-}
+QUESTIONS = answered(read_questions()[1])
 
 
 @pytest.fixture(scope="module")
