@@ -462,3 +462,142 @@ def test_box_encoding():
 )
 def test_box_encoding_defects_are_caught(defect):
     assert not encoding_agrees(load("box_encoding", defect))
+
+
+# --- Soft-NMS, batched NMS, targets, pyramid pooling, selective search -------------------
+
+
+def soft_agrees(code) -> bool:
+    """Weights 0 and 1 are ONNX Runtime's NMS; the Gaussian is the paper's loop, box by box."""
+    iou = load("iou").iou
+    for n, limit in itertools.product((1, 4, 20), (0.3, 0.5)):
+        boxes, scores = whole_boxes(n, 15, 2), 0.1 + torch.randperm(n).double() / n
+        kept = code.suppress(boxes, scores, code.hard(limit)).nonzero()[:, 0].tolist()
+        if sorted(kept) != sorted(library_nms(boxes, scores, limit)):
+            return False
+        overlap, todo, expected = iou(boxes, boxes).tolist(), set(range(n)), scores.tolist()
+        while todo:
+            best = max(todo, key=expected.__getitem__)
+            todo.remove(best)
+            for i in todo:
+                expected[i] *= math.exp(-(overlap[best][i] ** 2) / limit)
+        got = code.suppress(boxes, scores, code.soft(limit))
+        if not np.allclose(got, expected, atol=1e-12):
+            return False
+    return True
+
+
+def test_soft_nms():
+    assert soft_agrees(load("soft_nms"))
+    for defect in (
+        ("left[best] = False", "left[0] = False"),
+        ("overlap[best, left]", "overlap[0, left]"),
+        ("(overlap**2)", "overlap"),
+        ("overlap <= threshold", "overlap < 0.5 * threshold"),
+    ):
+        assert not soft_agrees(load("soft_nms", defect)), defect
+
+
+def batched_nms_agrees(code) -> bool:
+    """Kept flags of sorted boxes, image by image, as ONNX Runtime's indices."""
+    for n, limit in itertools.product((1, 5, 25), (0.3, 0.45, 0.7)):
+        boxes = torch.stack([whole_boxes(n, 15, 2) for _ in range(4)])
+        center = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], -1)
+        kept = code.nms(code.iou(center, center), limit)
+        scores = torch.arange(n, 0, -1).double()
+        if any(k.nonzero()[:, 0].tolist() != library_nms(b, scores, limit) for k, b in zip(kept, boxes)):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("technique", ["one_stage", "region_proposals"])
+def test_batched_nms(technique):
+    assert batched_nms_agrees(load(technique))
+    for defect in (
+        ("kept[:, k, None] & ", ""),  # boxes already deleted delete others
+        (" > limit", " < limit"),
+        ("- inter)", ")"),
+        (".clamp(min=0)", ".abs()"),
+    ):
+        assert not batched_nms_agrees(load(technique, defect)), defect
+
+
+def pyramid_pooling_agrees(code) -> bool:
+    """PyTorch's adaptive max pooling, level by level."""
+    for shape in ((2, 9, 14), (1, 5, 4), (3, 16, 16), (1, 7, 30)):
+        x = torch.randn(shape)
+        expected = [torch.nn.functional.adaptive_max_pool2d(x, n).flatten(1).T.flatten() for n in (4, 2, 1)]
+        if not torch.equal(code.spatial_pyramid(x), torch.cat(expected)):
+            return False
+    return True
+
+
+def test_spatial_pyramid():
+    assert pyramid_pooling_agrees(load("spatial_pyramid_pooling"))
+    for defect in (("-(-(i + 1) * h // n)", "(i + 1) * h // n"), ("amax", "amin"), ("levels=(4, 2, 1)", "levels=(1, 2, 4)")):
+        assert not pyramid_pooling_agrees(load("spatial_pyramid_pooling", defect)), defect
+
+
+def ap_of_trained_agrees(code) -> bool:
+    """Detections one by one, best first: a hit takes its object; the plain sum of precisions."""
+    for n, k in itertools.product((3, 8), (5, 12)):
+        overlap = torch.rand(n, k, 4) * (torch.arange(4) == torch.randint(0, 4, (n, k, 1)))  # fits one
+        score, kept = torch.rand(n, k).sort(1, descending=True).values, torch.rand(n, k) < 0.7
+        overlap[0, 0] = torch.tensor([0.9, 0, 0, 0])
+        kept[0, 0] = True
+        found, hits, total, objects = set(), 0, 0.0, 4 * n
+        todo = sorted(((score[i, j].item(), i, j) for i in range(n) for j in range(k) if kept[i, j]), reverse=True)
+        for rank, (_, i, j) in enumerate(todo, 1):
+            value, which = overlap[i, j].max(0)
+            if value >= 0.5 and (i, int(which)) not in found:
+                found.add((i, int(which)))
+                hits += 1
+                total += hits / rank
+        if abs(code.ap(overlap, score, kept, torch.tensor(objects), 0.5) - total / objects) > 1e-6:
+            return False
+    return True
+
+
+def test_average_precision_of_the_trained_detector():
+    assert ap_of_trained_agrees(load("one_stage"))
+    for defect in (
+        ("(above.cumsum(1) == 1)", "(above.cumsum(1) > 0)"),  # duplicates count as hits
+        (" & kept[..., None]", ""),
+        ("* (hit.sum() / n).item()", ""),  # forgets the missed objects
+    ):
+        assert not ap_of_trained_agrees(load("one_stage", defect)), defect
+
+
+def merges_agree(code) -> bool:
+    """A binary tree: each merger is the hull of two earlier boxes, the last is the image."""
+    photo = np.kron(np.random.default_rng(0).random((3, 4, 3)), np.ones((12, 12, 1)))
+    boxes, start = code.selective_search(photo)
+    if len(boxes) != 2 * start - 1 or boxes[-1].tolist() != [0, 0, 48, 36]:
+        return False
+    for k in range(start, len(boxes)):
+        hulls = {
+            (*np.minimum(a[:2], b[:2]), *np.maximum(a[2:], b[2:]))
+            for a, b in itertools.combinations(boxes[:k], 2)
+        }
+        if tuple(boxes[k]) not in hulls:
+            return False
+    return True
+
+
+def test_selective_search_merges_pairs():
+    assert merges_agree(load("selective_search"))
+    for defect in (("np.maximum(b[2:], c[2:])]", "c[2:]]"), ("x.max() + 1.0", "x.max()")):
+        assert not merges_agree(load("selective_search", defect)), defect
+
+
+def test_flops_of_the_lineage():
+    code = load("lineage")
+    with torch.device("meta"):
+        layers = [*code.vgg16(), torch.nn.MaxPool2d(3, 1, 1), *code.ssd_extras()]
+        sides = set()
+        x = torch.empty(1, 3, 300, 300)
+        for layer in layers:
+            x = layer(x)
+            sides.add(x.shape[2])
+        assert {38, 19, 10, 5, 3, 1} <= sides and x.shape == (1, 256, 1, 1)
+        assert code.flops([torch.nn.Conv2d(3, 8, 3, padding=1)], 1, 3, 10, 10) == 2 * 27 * 8 * 100
