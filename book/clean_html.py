@@ -249,6 +249,8 @@ def _figure(node: html.HtmlElement, page: str, book: Book, site: Path, number: s
     if image is None or caption is None:
         raise BookError(f"{page}: figure {number} lacks its image or its caption")
     node.set("data-number", number)
+    before = node.getprevious()
+    node.set("data-opens", str(before is not None and before.tag in ("h2", "h3", "h4", "h5")).lower())
     place = next(caption.iter("p"), caption)
     label = html.Element("strong")
     label.text, label.tail = f"Figure {number}.", f" {(place.text or '').lstrip()}"

@@ -86,8 +86,8 @@ function Figure(figure)
   figure.content:walk { Image = function(found) image = found end }
   if not image then return nil end
   return anchored(figure, wrapped(
-    "#picture(" .. quoted(figure.attributes.number) .. ", " .. quoted("/" .. image.src) .. ", "
-      .. quoted(pandoc.utils.stringify(image.caption)) .. ", [",
+    "#picture(" .. quoted(figure.attributes.number) .. ", " .. figure.attributes.opens .. ", "
+      .. quoted("/" .. image.src) .. ", " .. quoted(pandoc.utils.stringify(image.caption)) .. ", [",
     figure.caption.long, "])"
   ))
 end
