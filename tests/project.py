@@ -1,11 +1,13 @@
 """Build the project, or a copy of it in which a test may break things."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from check_sources import index_page
 from record import ROOT
 from trim_search_index import trim
 
@@ -27,11 +29,20 @@ def build(root: Path, target: Path, **environment: str) -> subprocess.CompletedP
 
 
 def copy_project(target: Path) -> Path:
-    """A copy of the sources and checks in which a test may break things."""
+    """A copy of the sources and checks in which a test may break things: the foundations only, or
+    each of its builds would take as long as the whole site's."""
     for name in [*SOURCES, "tests"]:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target / name)
+    config = (target / "mkdocs.yml").read_text()
+    for page in set((target / "docs").glob("*/*.md")) - set((target / "docs").glob("foundations/*.md")):
+        page.unlink()
+        shutil.rmtree(target / "snippets" / page.stem)
+        config = config.replace(f"      - {page.relative_to(target / 'docs')}\n", "")
+    config = re.sub(r"^  - .*:\n(?!    )", "", config, flags=re.MULTILINE)  # sections without a page
+    (target / "mkdocs.yml").write_text(config)
+    (target / "docs/questions.md").write_text(index_page(target))
     return target
