@@ -24,7 +24,7 @@ BANNED = {  # interfaces that still work in silence but that nobody should learn
     r"\bfunctorch\b": "torch.func",
 }
 MODULES = {
-    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib", "onnxruntime", "faiss",
+    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib", "faiss", "onnx", "onnxruntime",
 }  # fmt: skip
 
 
