@@ -170,8 +170,8 @@ def _assert_accessible(page, name):
 
 
 def _first_view(site: Path, loaded: list[str]) -> int:
-    """Compressed bytes of everything that was loaded, and of the search index."""
-    paths = {url.split("?")[0].lstrip("/") or "index.html" for url in loaded} | {"search/search_index.js"}
+    """Compressed bytes of everything that was loaded, and of the search index, loaded or not."""
+    paths = {url.split("?")[0].lstrip("/") or "index.html" for url in loaded} | {"search/search_index.json"}
     return sum(_compressed(site / path) for path in paths if (site / path).is_file())
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-LENGTH = 200  # characters kept of each section's text
+LENGTH = 300  # characters kept of each section's text
 
 
 def trim(site: Path) -> None:
