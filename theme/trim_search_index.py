@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 LENGTH = 300  # characters kept of each section's text
+QUESTION = re.compile(r"#q\d+$")
+BOOST = 4  # a question's title counts more than the headings below it, or theirs would crowd it out
 
 
 def trim(site: Path) -> None:
@@ -19,7 +21,7 @@ def trim(site: Path) -> None:
     path = site / "search/search_index.json"
     index = json.loads(path.read_text())
     index["docs"] = [
-        doc | {"text": _beginning(doc["text"])}
+        doc | {"text": _beginning(doc["text"])} | ({"boost": BOOST} if QUESTION.search(doc["location"]) else {})
         for doc in index["docs"]
         if not doc["location"].endswith("-sources")
     ]
