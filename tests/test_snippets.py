@@ -24,7 +24,8 @@ BANNED = {  # interfaces that still work in silence but that nobody should learn
     r"\bfunctorch\b": "torch.func",
 }
 MODULES = {
-    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib", "faiss", "onnx", "onnxruntime",
+    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib",
+    "faiss", "keras", "onnx", "onnxruntime",
 }  # fmt: skip
 
 
