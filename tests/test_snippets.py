@@ -25,7 +25,7 @@ BANNED = {  # interfaces that still work in silence but that nobody should learn
 }
 MODULES = {
     "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib",
-    "faiss", "keras", "onnx", "onnxruntime",
+    "faiss", "fastapi", "keras", "onnx", "onnxruntime", "safetensors", "uvicorn",
 }  # fmt: skip
 
 
