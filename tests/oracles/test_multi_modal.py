@@ -135,7 +135,7 @@ def check_importance(functions) -> None:
     rows = {tuple(r) for r in wide[0].tolist()}
 
     def whole(a, b):
-        assert {tuple(r) for r in a[0].tolist()} == rows
+        assert not {tuple(r) for r in a[0].tolist()} ^ rows  # pytest would explain == for minutes
         return a
 
     functions.importance(whole, [wide, wide + 1], torch.zeros(1, 300), 0, 2)
