@@ -55,6 +55,7 @@ try:
     bool(y > 0)  # the node has no value to compare
     raise SystemExit("a static node was compared")
 except TypeError:
-    print(2 * (seed + 1), "runs, Python code of the layer executed:", len(built), "time")
+    runs = 2 * (seed + 1)
+    print(runs, "runs, Python code of the layer executed:", len(built), "time")
 print("changing the flag later has no effect; the branch is frozen")
 print("`if y > 0` fails while building: a node has no value yet")
