@@ -7,9 +7,9 @@ defects must be caught.
 import itertools
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from onnx_operators import in_onnx
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import average_precision_score, jaccard_score
 from snippet_functions import load_functions
@@ -24,70 +24,18 @@ def load(technique, defect=None):
 # --- ONNX Runtime ----------------------------------------------------------------------
 
 
-def message(*fields) -> bytes:
-    """A protobuf message of (number, int | float | str | bytes) fields."""
-
-    def varint(value):
-        out = b""
-        while value > 127:
-            out, value = out + bytes([value & 127 | 128]), value >> 7
-        return out + bytes([value])
-
-    out = b""
-    for number, value in fields:
-        if isinstance(value, float):
-            out += varint(number << 3 | 5) + np.float32(value).tobytes()
-        elif isinstance(value, int):
-            out += varint(number << 3) + varint(value)
-        else:
-            value = value.encode() if isinstance(value, str) else value
-            out += varint(number << 3 | 2) + varint(len(value)) + value
-    return out
-
-
-def session(operator, version, inputs, attributes):
-    """An ONNX model of one node; ``inputs`` maps a name to (type, number of axes)."""
-
-    def tensor(name, kind, axes):
-        shape = message(*((1, message((2, f"{name}{i}"))) for i in range(axes)))
-        return message((1, name), (2, message((1, message((1, kind), (2, shape))))))
-
-    def attribute(name, value):
-        field, kind = {float: (2, 1), int: (3, 2), str: (4, 3), list: (8, 7)}[type(value)]
-        values = value if isinstance(value, list) else [value]
-        return message((1, name), *((field, v) for v in values), (20, kind))
-
-    node = message(
-        *((1, name) for name in inputs),
-        (2, "out"),
-        (4, operator),
-        *((5, attribute(*pair)) for pair in attributes.items()),
-    )
-    graph = message(
-        (1, node),
-        (2, "one"),
-        *((11, tensor(name, *spec)) for name, spec in inputs.items()),
-        (12, tensor("out", 1, 4)),
-    )
-    model = message((1, 8), (7, graph), (8, message((1, ""), (2, version))))
-    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-
-
 def library_align(features, boxes, stride, size, ratio, aligned):
     mode = "half_pixel" if aligned else "output_half_pixel"
-    attributes = {
-        "coordinate_transformation_mode": mode, "mode": "avg", "output_height": size,
-        "output_width": size, "sampling_ratio": ratio, "spatial_scale": 1 / stride,
-    }  # fmt: skip
-    inputs = {"x": (1, 4), "rois": (1, 2), "batch": (7, 1)}
-    run = session("RoiAlign", 16, inputs, attributes)
+    graph = f"""(float[N, C, H, W] x, float[R, 4] rois, int64[R] batch) => (float[R, C, Y, X] out) {{
+        out = RoiAlign <coordinate_transformation_mode = "{mode}", mode = "avg",
+            output_height = {size}, output_width = {size}, sampling_ratio = {ratio},
+            spatial_scale = {1 / stride}> (x, rois, batch) }}"""
     n, r = boxes.shape[:2]
-    feeds = {
-        "x": features.float().numpy(),
-        "rois": boxes.reshape(-1, 4).float().numpy(),
-        "batch": np.repeat(np.arange(n), r),
-    }
-    return torch.tensor(run.run(None, feeds)[0]).double().unflatten(0, (n, r))
+    out = in_onnx(
+        graph, x=features.float().numpy(), rois=boxes.reshape(-1, 4).float().numpy(),
+        batch=np.repeat(np.arange(n), r),
+    )  # fmt: skip
+    return torch.tensor(out).double().unflatten(0, (n, r))
 
 
 def align_cases():
@@ -165,10 +113,10 @@ def pool_agrees(code) -> bool:
         corner = stride * (14 * torch.rand(20, 2) - 2)
         boxes = torch.cat([corner, corner + stride * 8 * torch.rand(20, 2)], 1)
         boxes[0] = stride * torch.tensor([0.5, 1.5, 3.5, 4.5])  # rounds half up
-        attributes = {"pooled_shape": [size, size], "spatial_scale": 1 / stride}
-        run = session("MaxRoiPool", 1, {"x": (1, 4), "rois": (1, 2)}, attributes)
+        graph = f"""(float[N, C, H, W] x, float[R, 5] rois) => (float[R, C, Y, X] out) {{ out = MaxRoiPool
+            <pooled_shape = [{size}, {size}], spatial_scale = {1 / stride}> (x, rois) }}"""
         rois = torch.cat([torch.zeros(20, 1), boxes], 1).float().numpy()
-        expected = run.run(None, {"x": features.float().numpy(), "rois": rois})[0]
+        expected = in_onnx(graph, x=features.float().numpy(), rois=rois)
         got = torch.stack([code.roi_pool(features[0], box, stride, size) for box in boxes])
         if not np.allclose(got, expected, atol=1e-5):
             return False

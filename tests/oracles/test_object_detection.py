@@ -8,9 +8,9 @@ import itertools
 import math
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from onnx_operators import onnx_nms
 from sklearn.metrics import average_precision_score
 from snippet_functions import load_functions
 
@@ -97,61 +97,6 @@ def test_iou_from_sides():
 # --- non-maximum suppression -----------------------------------------------------------
 
 
-def message(*fields) -> bytes:
-    """A protobuf message of (number, int | str | bytes) fields, so that no ONNX writer is needed."""
-
-    def varint(value):
-        out = b""
-        while value > 127:
-            out, value = out + bytes([value & 127 | 128]), value >> 7
-        return out + bytes([value])
-
-    out = b""
-    for number, value in fields:
-        if isinstance(value, int):
-            out += varint(number << 3) + varint(value)
-        else:
-            value = value.encode() if isinstance(value, str) else value
-            out += varint(number << 3 | 2) + varint(len(value)) + value
-    return out
-
-
-def nms_session():
-    """An ONNX model with one NonMaxSuppression node (operator set 11)."""
-
-    def tensor(name, kind, *dims):
-        shape = message(*((1, message((1, d) if isinstance(d, int) else (2, d))) for d in dims))
-        return message((1, name), (2, message((1, message((1, kind), (2, shape))))))
-
-    float32, int64 = 1, 7
-    inputs = {
-        "boxes": (float32, 1, "n", 4), "scores": (float32, 1, 1, "n"),
-        "most": (int64, 1), "threshold": (float32, 1),
-    }  # fmt: skip
-    node = message(*((1, name) for name in inputs), (2, "kept"), (4, "NonMaxSuppression"))
-    graph = message(
-        (1, node),
-        (2, "nms"),
-        *((11, tensor(name, *spec)) for name, spec in inputs.items()),
-        (12, tensor("kept", int64, "k", 3)),
-    )
-    model = message((1, 8), (7, graph), (8, message((1, ""), (2, 11))))
-    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-
-
-SESSION = nms_session()
-
-
-def library_nms(boxes, scores, threshold):
-    feeds = {
-        "boxes": boxes.float().numpy()[None],
-        "scores": scores.float().numpy()[None, None],
-        "most": np.array([len(boxes)]),
-        "threshold": np.array([threshold], np.float32),
-    }
-    return SESSION.run(None, feeds)[0][:, 2].tolist()
-
-
 def nms_cases():
     for n, size in itertools.product((1, 2, 3, 10, 60), (5, 15, 40)):
         for smallest in (0, 1, 4):
@@ -167,7 +112,7 @@ def nms_cases():
 
 def nms_agrees(code) -> bool:
     return all(
-        code.nms(boxes, scores, threshold) == library_nms(boxes, scores, threshold)
+        code.nms(boxes, scores, threshold) == onnx_nms(boxes, scores, threshold)
         for boxes, scores in nms_cases()
         for threshold in (0.1, 0.3, 0.5, 0.7, 0.9)
     )
@@ -473,7 +418,7 @@ def soft_agrees(code) -> bool:
     for n, limit in itertools.product((1, 4, 20), (0.3, 0.5)):
         boxes, scores = whole_boxes(n, 15, 2), 0.1 + torch.randperm(n).double() / n
         kept = code.suppress(boxes, scores, code.hard(limit)).nonzero()[:, 0].tolist()
-        if sorted(kept) != sorted(library_nms(boxes, scores, limit)):
+        if sorted(kept) != sorted(onnx_nms(boxes, scores, limit)):
             return False
         overlap, todo, expected = iou(boxes, boxes).tolist(), set(range(n)), scores.tolist()
         while todo:
@@ -505,7 +450,7 @@ def batched_nms_agrees(code) -> bool:
         center = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], -1)
         kept = code.nms(code.iou(center, center), limit)
         scores = torch.arange(n, 0, -1).double()
-        if any(k.nonzero()[:, 0].tolist() != library_nms(b, scores, limit) for k, b in zip(kept, boxes)):
+        if any(k.nonzero()[:, 0].tolist() != onnx_nms(b, scores, limit) for k, b in zip(kept, boxes)):
             return False
     return True
 

@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from onnx_operators import onnx_nms
 from skimage.exposure import equalize_hist
 from snippet_functions import load_functions
 
@@ -24,55 +24,10 @@ def crowd(n, size=40.0):
 # --- NMS against ONNX Runtime ------------------------------------------------------------
 
 
-def message(*fields) -> bytes:
-    """A protobuf message of (number, int | str | bytes) fields."""
-
-    def varint(value):
-        out = b""
-        while value > 127:
-            out, value = out + bytes([value & 127 | 128]), value >> 7
-        return out + bytes([value])
-
-    out = b""
-    for number, value in fields:
-        if isinstance(value, int):
-            out += varint(number << 3) + varint(value)
-        else:
-            value = value.encode() if isinstance(value, str) else value
-            out += varint(number << 3 | 2) + varint(len(value)) + value
-    return out
-
-
-def nms_session():
-    def tensor(name, kind, *dims):
-        shape = message(*((1, message((1, d) if isinstance(d, int) else (2, d))) for d in dims))
-        return message((1, name), (2, message((1, message((1, kind), (2, shape))))))
-
-    inputs = {"boxes": (1, 1, "n", 4), "scores": (1, 1, 1, "n"), "most": (7, 1), "limit": (1, 1)}
-    node = message(*((1, name) for name in inputs), (2, "kept"), (4, "NonMaxSuppression"))
-    declared = ((11, tensor(name, *spec)) for name, spec in inputs.items())
-    graph = message((1, node), (2, "nms"), *declared, (12, tensor("kept", 7, "k", 3)))
-    model = message((1, 8), (7, graph), (8, message((1, ""), (2, 11))))
-    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-
-
-SESSION = nms_session()
-
-
-def library_nms(boxes, scores, threshold):
-    feeds = {
-        "boxes": boxes.float().numpy()[None],
-        "scores": scores.float().numpy()[None, None],
-        "most": np.array([len(boxes)]),
-        "limit": np.array([threshold], np.float32),
-    }
-    return SESSION.run(None, feeds)[0][:, 2].tolist()
-
-
 def nms_agrees(code) -> bool:
     for n, threshold in itertools.product((1, 2, 10, 40), (0.1, 0.3, 0.5, 0.7, 0.9)):
         boxes, scores = crowd(n), torch.randperm(n).double() / n
-        if code.nms(boxes, scores, threshold) != library_nms(boxes, scores, threshold):
+        if code.nms(boxes, scores, threshold) != onnx_nms(boxes, scores, threshold):
             return False
     exact = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])  # IoU of exactly 0.5: both stay
     return code.nms(exact, torch.tensor([1.0, 0.5]), 0.5) == [0, 1]

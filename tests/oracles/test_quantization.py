@@ -5,10 +5,9 @@ disagree.
 """
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
+from onnx_operators import in_onnx
 from onnxruntime.quantization.quant_utils import compute_scale_zp
 from scipy.stats import entropy
 from snippet_functions import load_functions
@@ -19,14 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 def load(technique, defect=None):
     return load_functions(f"quantization/{technique}", defect)
-
-
-def in_onnx(graph, **feeds):
-    """Run one graph, written in ONNX's text form, on numpy arrays."""
-    text = f'<ir_version: 10, opset_import: ["": 21]> g {graph}'
-    model = onnx.parser.parse_model(text).SerializeToString()
-    session = onnxruntime.InferenceSession(model)
-    return session.run(None, {name: np.asarray(v) for name, v in feeds.items()})[0]
 
 
 # --- Affine map ------------------------------------------------------------------------
