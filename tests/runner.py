@@ -29,8 +29,10 @@ PRELOAD = [
     "scipy.ndimage", "scipy.signal", "sklearn.datasets", "sklearn.model_selection", "skimage.data",
 ]  # fmt: skip
 
-# One thread each: snippets run two at a time on two cores, and digits must not depend on threads.
-os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+# One thread each: snippets run two at a time on two cores. Digits must not depend on it: `make
+# test-elsewhere` runs them with two threads and without the processor's vector instructions.
+THREADS = os.environ.get("SNIPPET_THREADS", "1")
+os.environ.update(OMP_NUM_THREADS=THREADS, MKL_NUM_THREADS=THREADS, OPENBLAS_NUM_THREADS=THREADS)
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", MPLBACKEND="svg")
 
 _context = multiprocessing.get_context("forkserver")
@@ -47,6 +49,7 @@ class Run:
     error: str = ""
     figures: list[bytes] = field(default_factory=list)  # SVG, in the order shown
     cpu_seconds: float = 0.0
+    seeds: tuple[int, ...] = ()  # those it set, noted where they were shifted
 
 
 def submit(
@@ -54,6 +57,7 @@ def submit(
     name: str,
     cpu_limit: float = CPU_SECONDS,
     wall_limit: float = WALL_SECONDS,
+    seed_offset: int | None = None,
 ) -> "Future[Run]":
     """Queue ``source`` to run in a process of its own, ``WORKERS`` at a time.
 
@@ -62,19 +66,20 @@ def submit(
         name: what error messages call it; also seeds the ids inside its SVG figures.
         cpu_limit: CPU seconds after which it is killed.
         wall_limit: wall-clock seconds after which it is killed.
+        seed_offset: added to each seed that the source sets; ``None`` leaves it alone.
 
     Returns:
         A future of :class:`Run`. A source that raises, hangs or dies gives a ``Run`` with ``error``.
     """
-    return _pool.submit(_run, source, name, cpu_limit, wall_limit)
+    return _pool.submit(_run, source, name, cpu_limit, wall_limit, seed_offset)
 
 
-def _run(source: str, name: str, cpu_limit: float, wall_limit: float) -> Run:
+def _run(source: str, name: str, cpu_limit: float, wall_limit: float, seed_offset: int | None) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="answer-book-"))
     try:
         (folder / "empty").mkdir()
         (folder / "empty" / "snippet.py").write_text(source)
-        process = _context.Process(target=_child, args=(str(folder), name, cpu_limit))
+        process = _context.Process(target=_child, args=(str(folder), name, cpu_limit, seed_offset))
         process.start()
         process.join(wall_limit)
         timed_out = process.is_alive()
@@ -92,13 +97,14 @@ def _run(source: str, name: str, cpu_limit: float, wall_limit: float) -> Run:
         else:
             figures = sorted(folder.glob("figure-*.svg"))
             result.figures = [_portable_svg(path.read_text()) for path in figures]
-            result.cpu_seconds = json.loads((folder / "usage.json").read_text())
+            usage = json.loads((folder / "usage.json").read_text())
+            result.cpu_seconds, result.seeds = usage["cpu_seconds"], tuple(usage["seeds"])
         return result
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _child(folder: str, name: str, cpu_limit: float) -> None:
+def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) -> None:
     """Body of the forked process: set the scene, run the file, leave with its exit code."""
     os.setsid()  # one group to kill
     for descriptor, target in ((1, "stdout"), (2, "stderr")):
@@ -112,7 +118,7 @@ def _child(folder: str, name: str, cpu_limit: float) -> None:
     import matplotlib.pyplot as plt
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(THREADS))
     # Same input, same bytes: no date, no version, ids from the name.
     matplotlib.rcParams.update({"svg.hashsalt": name, "savefig.bbox": "tight"})
     shown = []
@@ -126,6 +132,17 @@ def _child(folder: str, name: str, cpu_limit: float) -> None:
         plt.close("all")
 
     plt.show = show
+    seeds: set[int] = set()
+    if seed_offset is not None:
+        from fresh_seeds import shift_seeds  # imports torch, which this module does not
+
+        seeds = shift_seeds(seed_offset)
+        # The processes that a snippet starts draw from the same seeds as their parent.
+        Path(folder, "sitecustomize.py").write_text(
+            f"import sys; sys.path.append({os.path.dirname(__file__)!r})\n"
+            f"from fresh_seeds import shift_seeds; shift_seeds({seed_offset})\n"
+        )
+        os.environ["PYTHONPATH"] = folder
     sys.argv = ["snippet.py"]
     sys.path[0:0] = [os.getcwd()]
     code = 0
@@ -142,7 +159,8 @@ def _child(folder: str, name: str, cpu_limit: float) -> None:
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    Path(folder, "usage.json").write_text(json.dumps(_cpu_seconds() - before))
+    usage = {"cpu_seconds": _cpu_seconds() - before, "seeds": sorted(seeds)}
+    Path(folder, "usage.json").write_text(json.dumps(usage))
     os._exit(code)
 
 
