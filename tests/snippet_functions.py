@@ -5,6 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 SNIPPETS = Path(__file__).parent.parent / "snippets"
+CHECKED: set[str] = set()  # snippets whose functions a test has taken
+PLANTED: dict[tuple[str, tuple[str, str]], bool] = {}  # (snippet, defect): its test passed, so far
 
 
 def load_functions(name: str, defect: tuple[str, str] | None = None) -> SimpleNamespace:
@@ -24,7 +26,9 @@ def load_functions(name: str, defect: tuple[str, str] | None = None) -> SimpleNa
     """
     path = SNIPPETS / f"{name}.py"
     source = path.read_text()
+    CHECKED.add(name)
     if defect:
+        PLANTED.setdefault((name, tuple(defect)), True)
         old, new = defect
         if old not in source:
             raise ValueError(f"{path}: no {old!r} to plant a defect in; update the test")
