@@ -9,6 +9,7 @@ above the answers that cite them.
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 LENGTH = 300  # characters kept of each section's text
@@ -20,6 +21,7 @@ def trim(site: Path) -> None:
     """Rewrite ``search/search_index.json`` and, for pages opened from disk, ``search_index.js``."""
     path = site / "search/search_index.json"
     index = json.loads(path.read_text())
+    index["docs"] = [*_without_debris(index["docs"])]
     index["docs"] = [
         doc | {"text": _beginning(doc["text"])} | ({"boost": BOOST} if QUESTION.search(doc["location"]) else {})
         for doc in index["docs"]
@@ -28,6 +30,23 @@ def trim(site: Path) -> None:
     text = json.dumps(index, separators=(",", ":"), ensure_ascii=False)
     path.write_text(text)
     path.with_suffix(".js").write_text(f"var __index = {text}")
+
+
+def _without_debris(docs: list[dict]) -> Iterator[dict]:
+    """A notebook's sections without what mkdocs-jupyter adds: its code a second time, as text, and an
+    entry of its own for the page's title."""
+    for doc in docs:
+        if not doc["location"].startswith("labs/"):
+            yield doc
+        elif "#" in doc["location"]:
+            doc["text"] = doc["text"].split("<pre")[0]
+            if doc["title"] == page["title"]:
+                page["text"] = doc["text"]
+            else:
+                yield doc
+        else:
+            page = doc
+            yield page
 
 
 def _beginning(html: str) -> str:
