@@ -14,10 +14,10 @@ from urllib.parse import urljoin, urlsplit
 from lxml import etree, html
 
 # Pages that are no chapter. The list of questions becomes the indexes, and links to it land there.
-# The home page only leads to the others, and the recipe for contributors is of use only beside the
-# sources: links to these two become plain text.
+# The home page only leads to the others, the recipe for contributors is of use only beside the
+# sources, and the ledger, the corrections and the pages to practice repeat the answers: links to these become plain text.
 LIST = "questions.html"
-LEFT_OUT = {"index.html", "contributing.html"}
+LEFT_OUT = re.compile(r"(index|contributing|ledger|corrections|practice|cheat-sheets/.*)\.html")
 INTRODUCTION = "evidence.html"  # readers need its three verdicts before the first answer
 VERDICTS = ("holds", "holds-when", "fails")
 VERDICT_TITLES = ("Claims that hold", "Claims that hold under a condition", "Claims that do not hold here")
@@ -64,7 +64,7 @@ def make_book(site: Path, nav: list, snippets: Path) -> Book:
     for title, pages in _sections(nav):
         chapters = []
         for page in pages:
-            if page == LIST or page in LEFT_OUT:
+            if page == LIST or LEFT_OUT.fullmatch(page):
                 continue
             chapter = Chapter(page, _article(site / page, page))
             (introduction if page == INTRODUCTION or not title else chapters).append(chapter)
@@ -113,7 +113,7 @@ def _clean(
     """Turn one page into a chapter, in place."""
     page, body = chapter.page, chapter.body
     etree.strip_tags(body, etree.Comment)
-    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav"):
+    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a"):
         node.drop_tree()
     for node in body.cssselect("details"):  # paper does not unfold
         node.tag = "div"
@@ -283,7 +283,7 @@ def _link(node: html.HtmlElement, page: str, known: dict[str, set]) -> None:
         return
     url = urlsplit(urljoin(page, href))
     target, name = url.path or page, url.fragment
-    if target in LEFT_OUT:
+    if LEFT_OUT.fullmatch(target):
         node.drop_tag()
     elif target not in known or (name and name not in known[target]):
         raise BookError(f"{page}: the link to {href} lands nowhere in the book")

@@ -3,9 +3,11 @@
 import time
 from pathlib import Path
 
+import anki_deck
 import make_book
 import pytest
 import runner
+from browsing import address, browser, open_page  # noqa: F401 - fixtures
 from project import build
 from record import ROOT
 
@@ -18,6 +20,7 @@ def site(tmp_path_factory) -> Path:
     result = build(ROOT, folder, BOOK="true")
     assert result.returncode == 0, result.stderr
     pages = time.perf_counter() - started
+    assert anki_deck.main(["--site", str(folder)]) == 0
     assert make_book.main(["--site", str(folder)]) == 0
     print(f"pages built in {pages:.1f} s, book in {time.perf_counter() - started - pages:.1f} s")
     return folder

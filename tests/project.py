@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from check_sources import index_page
+import generated_pages
 from record import ROOT
 from trim_search_index import trim
 
@@ -37,12 +37,14 @@ def copy_project(target: Path) -> Path:
             shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target / name)
-    config = (target / "mkdocs.yml").read_text()
+    config = re.sub(r"      - labs/.*\n", "", (target / "mkdocs.yml").read_text())
+    for folder in ("docs/labs", "snippets/labs"):
+        shutil.rmtree(target / folder, ignore_errors=True)
     for page in set((target / "docs").glob("*/*.md")) - set((target / "docs").glob("foundations/*.md")):
         page.unlink()
-        shutil.rmtree(target / "snippets" / page.stem)
+        shutil.rmtree(target / "snippets" / page.stem, ignore_errors=True)  # a cheat sheet has none
         config = config.replace(f"      - {page.relative_to(target / 'docs')}\n", "")
     config = re.sub(r"^  - .*:\n(?!    )", "", config, flags=re.MULTILINE)  # sections without a page
     (target / "mkdocs.yml").write_text(config)
-    (target / "docs/questions.md").write_text(index_page(target))
+    generated_pages.write(target)
     return target

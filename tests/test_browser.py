@@ -1,82 +1,26 @@
 """The built site in a real browser: copying, searching, offline use, both themes, a phone."""
 
-import functools
 import gzip
-import http.server
 import re
-import shutil
-import threading
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from check_sources import answered, read_questions
+from browsing import PHONE, assert_accessible
+from generated_pages import answered, read_questions
 from pages import blocks
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from record import ROOT
 
-CHROMIUM = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 HOME_BYTES, PAGE_BYTES = 300_000, 400_000  # compressed, search index included
-PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+# Thousands of colored words of code look the same on every page: one page is checked with them.
+# The letters of formulas take the color of the text around them.
+CODE = [["pre code"], [".katex-html"]]
 
 PAGES = sorted(
     path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
     for path in (ROOT / "docs").rglob("*.md")
 )
 QUESTIONS = answered(read_questions()[1])
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    assert path, "no Chromium or Chrome on this machine; run tests/install_tools.sh as root"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
-        )
-        yield browser
-        browser.close()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """The site served on the loopback interface."""
-    handler = functools.partial(_Quiet, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Open an address; afterwards: no error on the console and no request to another host."""
-    contexts, errors, requests = [], [], []
-
-    def open_page(url, viewport=DESKTOP, theme="light", loaded=None, **options):
-        context = browser.new_context(viewport=viewport, color_scheme=theme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: requests.append(request.url))
-        if loaded is not None:
-            page.on("response", lambda response: loaded.append(response.url))
-        page.goto(url, wait_until="load")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    foreign = [u for u in requests if not re.match(r"http://127\.0\.0\.1:\d+/|file:|data:|blob:|about:", u)]
-    assert not foreign, f"requests to other hosts: {foreign}"
-    assert not errors, errors
 
 
 COPY_ALL = """async () => {
@@ -146,7 +90,7 @@ def test_page_on_a_phone_in_light(open_page, address, site, name):
     assert page.locator(".arithmatex .katex").count() >= formulas, f"{name}: formulas are not set"
     assert page.locator(".katex-error").count() == 0
     assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
-    _assert_accessible(page, name)
+    assert_accessible(page, exclude=[] if name == "contributing.html" else CODE)
 
 
 @pytest.mark.parametrize("name", [*PAGES, "404.html"])
@@ -155,18 +99,7 @@ def test_page_on_a_desktop_in_dark(open_page, address, name):
     page.evaluate(SHOW_ALL)
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     page.wait_for_timeout(300)  # colors change in a transition
-    _assert_accessible(page, name)
-
-
-def _assert_accessible(page, name):
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    # Thousands of colored words of code look the same on every page: one page is checked with them.
-    # The letters of formulas take the color of the text around them.
-    exclude = [] if name == "contributing.html" else [["pre code"], [".katex-html"]]
-    context = {"include": [["html"]], "exclude": exclude}
-    options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
-    found = Axe().run(page, context, options)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page, exclude=[] if name == "contributing.html" else CODE)
 
 
 def _first_view(site: Path, loaded: list[str]) -> int:

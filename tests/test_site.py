@@ -2,7 +2,7 @@
 
 import check_site
 import lxml.html
-from check_sources import answered, read_questions
+from generated_pages import answered, read_questions
 
 
 def test_no_faults_in_the_built_site(site):
