@@ -1,7 +1,7 @@
 """Check the pages against the list of questions, the snippets and the house form.
 
 Part of every build, so that a mistake is named with its file, its line and its remedy before
-anything is rendered. ``--write-index`` rewrites docs/questions.md from the list.
+anything is rendered.
 """
 
 import re
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from generated_pages import generated_pages, read_questions, slug
+from labs import lab_names, recorded_digest
 from record import ROOT, digest, existing_figures, read_manifest, snippet_names
 
 QUESTION = re.compile(r"^## Q(\d+)\. (.+?) *\{ #(\S+) \}$")
 INCLUDE = re.compile(r'^\s*--8<--\s+"([^"]+)"\s*$')
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+PAPER = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\((https://(?:arxiv\.org|doi\.org)/[^)\s]+)\)")
 VERDICTS = ('!!! holds "Holds"', '!!! holds-when "Holds when ', '!!! fails "Does not hold here')
 PARTS = ("evidence", "wrong", "follow-ups", "sources")  # each an anchor #q<number>-<part>
 
@@ -34,76 +37,11 @@ class Problem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-def read_questions(root: Path = ROOT) -> tuple[dict[str, str], dict[int, dict]]:
-    """The list of questions: section titles by slug, and each question by its number."""
-    text = (root / "docs/questions.yml").read_text()
-    numbers = Counter(re.findall(r"^  (\d+):", text, re.MULTILINE))
-    twice = [number for number, count in numbers.items() if count > 1]
-    if twice:  # YAML would keep the last one in silence
-        raise SystemExit(f"docs/questions.yml:1: question {twice[0]} is listed twice; delete one")
-    data = yaml.safe_load(text)
-    return data["sections"], data["questions"]
-
-
-def answered(questions: dict[int, dict], root: Path = ROOT) -> dict[int, dict]:
-    """Those of the questions whose topic page exists."""
-    return {n: q for n, q in questions.items() if (root / f"docs/{q['topic']}.md").exists()}
-
-
-def slug(text: str) -> str:
-    """An anchor for a tag: lower case, hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
 def meta_line(question: dict) -> str:
     """The line under a question's heading: difficulty, task and techniques, linked to the index."""
     tags = [f"[{tag}](../questions.md#tag-{slug(tag)})" for tag in question["techniques"]]
     parts = [f"Difficulty: {question['difficulty']}", f"Task: {question['task']}"]
     return f'<p class="meta" markdown>{" · ".join(parts)} · Techniques: {", ".join(tags)}</p>'
-
-
-def index_page(root: Path = ROOT) -> str:
-    """Text of docs/questions.md: the questions whose topic page exists, by section and by tag."""
-    sections, questions = read_questions(root)
-    ready = answered(questions, root)
-
-    def link(number: int) -> str:
-        question = ready[number]
-        return f"[Q{number}. {question['title']}]({question['topic']}.md#q{number})"
-
-    lines = [
-        "---",
-        "title: All questions",
-        f"description: All {len(ready)} questions on convolutional networks that this book answers, "
-        "by section, by technique and by difficulty.",
-        "search:",
-        "  exclude: true",  # or the list would outrank the answers
-        "---",
-        "",
-        "<!-- Written by `make index` from questions.yml; edit that list, not this page. -->",
-        "",
-        "# All questions",
-        "",
-        f"{len(ready)} questions, by section and [by technique](#by-technique). A question keeps its "
-        "number and its address. Difficulty: *basic* is a screening call, *medium* an on-site "
-        "interview, *hard* a specialist's.",
-        "",
-        '<div class="questions" markdown>',
-        "<!-- --8<-- [start:by-section] -->",
-    ]
-    for section, title in sections.items():
-        numbers = [n for n, q in ready.items() if q["topic"].startswith(f"{section}/")]
-        if numbers:
-            lines += ["", f"## {title} {{ #{section} }}", ""]
-            for number in numbers:
-                lines.append(f"- {link(number)} <small>{ready[number]['difficulty']}</small>")
-    lines += ["", "<!-- --8<-- [end:by-section] -->", "", "## By technique", ""]
-    tags = sorted({tag for q in ready.values() for tag in q["techniques"]}, key=str.lower)
-    for tag in tags:
-        numbers = [n for n, q in ready.items() if tag in q["techniques"]]
-        links = ", ".join(f"[Q{n}]({ready[n]['topic']}.md#q{n})" for n in numbers)
-        lines.append(f'- <span id="tag-{slug(tag)}">{tag}</span>: {links}')
-    return "\n".join([*lines, "", "</div>", ""])
 
 
 def check(root: Path = ROOT) -> list[Problem]:
@@ -113,6 +51,7 @@ def check(root: Path = ROOT) -> list[Problem]:
     seen: dict[int, str] = {}
     used: Counter[str] = Counter()
     problems: list[Problem] = []
+    papers = yaml.safe_load((root / "docs/papers.yml").read_text())
     for path in sorted((root / "docs").rglob("*.md")):
         file = path.relative_to(root).as_posix()
         lines = _without_examples(path.read_text().splitlines())
@@ -120,6 +59,7 @@ def check(root: Path = ROOT) -> list[Problem]:
         problems += _check_fences(file, lines, root, used, manifest)
         problems += _check_questions(file, lines, questions, seen)
         problems += _check_figures(file, lines, path, root, manifest)
+        problems += _check_papers(file, lines, papers)
     for name in snippet_names(root):
         if used[name] != 1:
             problems.append(
@@ -129,9 +69,9 @@ def check(root: Path = ROOT) -> list[Problem]:
         if not path.with_suffix(".py").exists():
             file = path.relative_to(root).as_posix()
             problems.append(Problem(file, 1, "has no snippet beside it; delete it"))
-    index = root / "docs/questions.md"
-    if not index.exists() or index.read_text() != index_page(root):
-        problems.append(Problem("docs/questions.md", 1, "is out of date; run `make index`"))
+    for file, text in generated_pages(root).items():
+        if not (root / file).exists() or (root / file).read_text() != text:
+            problems.append(Problem(file, 1, "is out of date; run `make index`"))
     return problems
 
 
@@ -287,6 +227,30 @@ def _check_form(file: str, start: int, body: list[str], number: int, meta: str) 
             )  # fmt: skip
 
 
+def _check_papers(file: str, lines: list[str], papers: dict[str, dict]) -> Iterator[Problem]:
+    """Every identifier of a paper was looked up once and belongs to the title that links to it."""
+    for number, line in enumerate(lines, 1):
+        for text, url in PAPER.findall(line):
+            if url not in papers:
+                yield Problem(file, number, f"{url} is not in docs/papers.yml; look it up, then add it with its title")
+            elif _plain(text) != _plain(papers[url]["title"]):
+                yield Problem(file, number, f"{url} is {papers[url]['title']!r}, not {text!r}; write its title")
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"\W+", " ", title.lower()).strip()
+
+
+def _check_labs(root: Path) -> Iterator[Problem]:
+    names = lab_names(root)
+    for name in names:
+        if recorded_digest(name, root) != digest(root / f"snippets/labs/{name}.py"):
+            yield Problem(f"snippets/labs/{name}.py", 1, "is not what its notebook recorded; run `make record`")
+    for path in (root / "docs/labs").glob("*.ipynb"):
+        if path.stem not in names:
+            yield Problem(path.relative_to(root).as_posix(), 1, "has no script in snippets/labs/; delete it")
+
+
 def _check_figures(
     file: str, lines: list[str], path: Path, root: Path, manifest: dict
 ) -> Iterator[Problem]:
@@ -315,9 +279,6 @@ def _check_figures(
 
 
 def main() -> int:
-    if "--write-index" in sys.argv[1:]:
-        (ROOT / "docs/questions.md").write_text(index_page())
-        return 0
     problems = check()
     for problem in problems:
         print(problem, file=sys.stderr)

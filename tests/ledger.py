@@ -1,0 +1,226 @@
+"""The ledger: every measured claim with its verdict, its recorded effect and its replication.
+
+All of it is read from the snippets (the claim), the topic pages (question and verdict), the recorded
+outputs (the effect) and ``snippets/replicated.json`` (seeds and when it was last run). ``make index``
+writes the page, its downloads and, for each topic, the lines that stand under the outputs.
+"""
+
+import ast
+import csv
+import io
+import json
+import re
+import statistics
+from collections import Counter
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+
+from record import ROOT
+from replicate import ENOUGH, RUNS, read_replications
+
+VERDICTS = {"holds": "Holds", "holds-when": "Holds when …", "fails": "Does not hold here"}
+MARKS = {"holds": "✓", "holds-when": "≈", "fails": "✗"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One measured claim: a row of the ledger."""
+
+    claim: str  # the first sentence of the snippet's docstring
+    question: int
+    section: str  # slug
+    page: str  # <section>/<topic>.md
+    anchor: str  # of its heading on the page
+    snippet: str  # <topic>/<technique>
+    verdict: str  # key of VERDICTS
+    verdict_text: str  # as on the page, with the condition
+    output: str  # what the snippet printed: the effect, with spread and seeds where they matter
+    seeds: int  # that it sets or says that it averages; 0 where nothing is drawn at random
+    held: int  # fresh sets of seeds on which it held, of ``runs``
+    runs: int  # RUNS, or 1 where nothing is drawn at random
+    verified: str  # date of that replication
+    python: str
+    torch: str
+    cpu: str
+    cpu_seconds: float  # median of one run
+
+    @property
+    def id(self) -> str:
+        return row_id(self.snippet)
+
+
+def row_id(snippet: str) -> str:
+    """Anchor of a snippet's row on the ledger page."""
+    return snippet.replace("/", "-").replace("_", "-")
+
+
+def read_claims(root: Path = ROOT) -> list[Claim]:
+    """All claims by page; those never replicated are left out and named by the checks."""
+    entries = read_replications(root)
+    found = []
+    for path in sorted((root / "docs").glob("*/*.md")):
+        page = path.relative_to(root / "docs").as_posix()
+        question, anchor, snippet = 0, "", ""
+        for line in path.read_text().splitlines():
+            if match := re.match(r"## Q(\d+)\. ", line):
+                question = int(match[1])
+            elif match := re.match(r"#### .*\{ #(\S+) \}", line):
+                anchor = match[1]
+            elif match := re.match(r'\s*--8<-- "(.+)\.py"', line):
+                snippet = match[1]
+            elif (match := re.match(r'!!! (holds|holds-when|fails) "(.*)"$', line)) and snippet:
+                script, output = root / f"snippets/{snippet}.py", root / f"snippets/{snippet}.out"
+                if snippet in entries and script.exists() and output.exists():
+                    found.append(
+                        _claim(
+                            script.read_text(),
+                            output.read_text().rstrip(),
+                            entries[snippet],
+                            question=question,
+                            section=page.split("/")[0],
+                            page=page,
+                            anchor=anchor,
+                            snippet=snippet,
+                            verdict=match[1],
+                            verdict_text=match[2].replace('\\"', '"'),
+                        )
+                    )
+                snippet = ""
+    first = {}  # question of each page: pages in the order of the list
+    for claim in found:
+        first.setdefault(claim.page, claim.question)
+    return sorted(found, key=lambda claim: first[claim.page])
+
+
+def _claim(source: str, output: str, entry: dict, **place) -> Claim:
+    summary = " ".join(ast.get_docstring(ast.parse(source)).partition("\n\n")[0].split())
+    stated = [int(n) for n in re.findall(r"\b(?:seeds? 0 to |n = )?(\d+) seeds", output)]
+    return Claim(
+        claim=re.match(r".+?[.!?](?=\s|$)|.+", summary)[0],
+        output=output,
+        seeds=max([entry["seeds"], *stated]) if entry["runs"] > 1 else 0,
+        verified=entry["date"],
+        **{key: entry[key] for key in ("held", "runs", "python", "torch", "cpu", "cpu_seconds")},
+        **place,
+    )
+
+
+def replication(claim: Claim) -> str:
+    """How often a claim held on fresh seeds, in words."""
+    if claim.runs == 1:
+        return "nothing is drawn at random"
+    return f"held on {claim.held} of {claim.runs} fresh sets of seeds"
+
+
+def verified(claim: Claim) -> str:
+    """The stamp that the run left: when, with what, how long."""
+    seconds = "under 1" if claim.cpu_seconds < 1 else f"{claim.cpu_seconds:.0f}"
+    return (
+        f"Last verified {claim.verified}: Python {claim.python}, torch {claim.torch}, {claim.cpu}, "
+        f"{seconds} CPU s"
+    )
+
+
+def stamps(claims: list[Claim]) -> dict[str, str]:
+    """Per topic the lines that its page includes under its outputs, by file."""
+    files: dict[str, list[str]] = {}
+    for claim in claims:
+        topic, technique = claim.snippet.split("/")
+        first = replication(claim)
+        files.setdefault(f"snippets/{topic}/replicated.md", []).append(
+            f"<!-- --8<-- [start:{technique}] -->\n"
+            f'<p class="stamp" markdown>{first[0].upper()}{first[1:]}. {verified(claim)}. '
+            f"[In the ledger](../ledger.md#{claim.id})</p>\n"
+            f"<!-- --8<-- [end:{technique}] -->\n"
+        )
+    return {name: "\n".join(parts) for name, parts in files.items()}
+
+
+def ledger_page(claims: list[Claim], titles: dict[str, str]) -> str:
+    """docs/ledger.md: the rows, and selectors that assets/ledger.js brings to life."""
+    counts = Counter(claim.verdict for claim in claims)
+    drawn = [claim for claim in claims if claim.runs > 1]
+    enough = [claim for claim in drawn if claim.held >= ENOUGH]
+    all_runs = sum(claim.held for claim in drawn)
+    seconds = statistics.median(claim.cpu_seconds for claim in claims) if claims else 0
+    dates = sorted({claim.verified for claim in claims})
+    period = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "never"
+    lines = [
+        "---",
+        "title: Ledger of claims",
+        f"description: All {len(claims)} measured claims of this book with verdict, recorded effect, seeds and "
+        "replication on fresh seeds.",
+        "hide:",
+        "  - toc",
+        "search:",
+        "  exclude: true",
+        "---",
+        "",
+        "<!-- Written by `make index` from the snippets, their outputs and the replication; do not edit. -->",
+        "",
+        "# Ledger of claims",
+        "",
+        f"Every claim that this book measures: {len(claims)} of them, of which {counts['holds']} hold, "
+        f"{counts['holds-when']} hold under a stated condition and {counts['fails']} are popular claims that do "
+        "not hold here. [How the evidence works](evidence.md) says what that means. Take the whole ledger as "
+        '<a href="ledger.csv" download>CSV</a> or <a href="ledger.json" download>JSON</a>.',
+        "",
+        f"**Replication.** {len(drawn)} claims draw random numbers. Each was run again on {RUNS} sets of seeds that "
+        "nobody chose: they follow from the date of the run through SHA-256. "
+        f"{len(enough)} of {len(drawn)} held on at least {ENOUGH} of {RUNS}, and {all_runs} of {RUNS * len(drawn)} "
+        f"runs held in all. The other {len(claims) - len(drawn)} draw nothing at random and ran once. Runs of "
+        f"{period}; the median run takes {seconds:.1f} CPU s. `make replicate` repeats them.",
+        "",
+        '<div class="ledger" markdown="0">',
+        '<form class="ledger-filter" hidden>',
+        '<label>Section <select name="section"><option value="">all</option>'
+        + "".join(
+            f'<option value="{section}">{escape(title)}</option>'
+            for section, title in titles.items()
+            if any(claim.section == section for claim in claims)
+        )
+        + "</select></label>",
+        '<label>Verdict <select name="verdict"><option value="">all</option>'
+        + "".join(f'<option value="{key}">{text}</option>' for key, text in VERDICTS.items())
+        + "</select></label>",
+        '<label>Words <input name="words" type="search" autocomplete="off"></label>',
+        f'<output aria-live="polite">{len(claims)} claims</output>',
+        "</form>",
+    ]
+    for section, title in titles.items():
+        some = [claim for claim in claims if claim.section == section]
+        if not some:
+            continue
+        lines += [f'<h2 id="{section}">{escape(title)}</h2>', "<ul>"]
+        for claim in some:
+            page = claim.page.replace(".md", ".html")
+            seeds = f"{claim.seeds} seed{'s' * (claim.seeds != 1)} · " if claim.seeds else ""
+            lines += [
+                f'<li id="{claim.id}" data-section="{section}" data-verdict="{claim.verdict}">',
+                f'<p><a href="{page}#{claim.anchor}">{escape(claim.claim)}</a></p>',
+                f'<p class="facts"><strong class="{claim.verdict}">{MARKS[claim.verdict]} '
+                f'{escape(claim.verdict_text)}</strong> · <a href="{page}#q{claim.question}">Q{claim.question}</a> · '
+                f"{seeds}{replication(claim)}</p>",
+                f'<details><summary>Effect as recorded</summary><pre tabindex="0">{escape(claim.output)}</pre>'
+                f"<p>{verified(claim)}. Snippet <code>{claim.snippet}.py</code></p></details>",
+                "</li>",
+            ]
+        lines.append("</ul>")
+    return "\n".join([*lines, "</div>", ""])
+
+
+def ledger_files(titles: dict[str, str], root: Path = ROOT) -> dict[str, str]:
+    """The page, its two downloads and the stamps, by path from the project's root."""
+    claims = read_claims(root)
+    table = io.StringIO()
+    rows = [asdict(claim) for claim in claims]
+    writer = csv.DictWriter(table, list(Claim.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return {
+        "docs/ledger.md": ledger_page(claims, titles),
+        "docs/ledger.csv": table.getvalue(),
+        "docs/ledger.json": json.dumps(rows, indent=1, ensure_ascii=False) + "\n",
+        **stamps(claims),
+    }
