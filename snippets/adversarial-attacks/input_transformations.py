@@ -67,4 +67,4 @@ for defense, naive, adaptive, draws in (
     print(f"  naive {texts[1]}  adaptive {texts[2]}")
 assert mean["rounded"][1] > mean["undefended"][1] + 0.5 > mean["rounded"][2] + 0.5
 clean, naive, adaptive = mean["randomized"]
-assert clean > naive + 0.3 and naive > adaptive + 0.02
+assert clean > naive + 0.3 and clean > adaptive + 0.45

@@ -20,7 +20,7 @@ def sign_attack(net, x, y, eps, steps):  # one step: FGSM; several: PGD
         z = z.clamp(x - eps, x + eps).clamp(0, 1)  # box, pixel range
     return z
 
-def deepfool(net, x, y, steps=10):  # to the nearest boundary of a linearized net
+def deepfool(net, x, y, steps=20):  # to the nearest boundary of a linearized net
     z, own = x.clone(), F.one_hot(y, 10).bool()
     for _ in range(steps):
         f = net(z.requires_grad_())

@@ -50,8 +50,8 @@ for kind, style in kinds.items():
     plt.fill_between(layers, norms.amin(0), norms.amax(0), alpha=.2)
 print(f"n = {SEEDS} seeds, lowest to highest")
 assert ratio["plain"].max() < 1e-9  # vanished
-assert 0.1 < ratio["shortcuts"].min() and ratio["shortcuts"].max() < 1
-assert 0.1 < ratio["He init"].min() and ratio["He init"].max() < 20
+for kind in ("shortcuts", "He init"):  # within a factor of 30 either way
+    assert 1 / 30 < ratio[kind].min() and ratio[kind].max() < 30
 assert ratio["BatchNorm"].min() > 5  # grows toward the input
 
 plt.xlabel("layer (1 is next to the image)")

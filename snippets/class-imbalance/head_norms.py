@@ -1,4 +1,4 @@
-"""Rare classes get shorter weight vectors in the last layer under SGD, not under Adam.
+"""Rare classes get shorter weight vectors in the last layer with SGD, less with Adam.
 
 Kang and others 2020 saw the norm of a class's weights follow its frequency; Menon and
 others 2021 that this depends on the optimizer. Digits, 90 to 4 images a class.
@@ -48,7 +48,7 @@ for ax, (name, w) in zip(axes, norms.items()):
            xticklabels=[4, 11, 32, 90])
     ax.minorticks_off()
 assert correlation["SGD"].min() > 0.7
-assert correlation["Adam"].mean() < 0.4 < correlation["SGD"].mean() - 0.4
+assert correlation["Adam"].mean() < correlation["SGD"].mean() - 0.25
 axes[0].set_ylabel("norm of the class's weights")
 plt.tight_layout()
 plt.show()

@@ -46,7 +46,7 @@ for k, seed in enumerate(seeds):
 few = recall[..., rare].mean(2)  # (method, seed)
 gain = few - few[0]
 assert gain[2:].min() > 0 and gain[2:].mean(1).min() > 0.08
-assert gain[1].mean().abs() < 0.06  # focal
+assert gain[1].mean() < gain[2:].mean(1).min() / 2  # focal: less than half of that
 for name, r, b in zip(methods, few, recall.mean((1, 2))):
     print(f"{name:14s} rare recall {r.mean():.2f} ({r.min():.2f}-{r.max():.2f}), "
           f"balanced accuracy {b:.2f}")

@@ -23,8 +23,8 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 
 def cnn(classes):
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
         nn.Flatten(), nn.Linear(144, classes))
 
 
@@ -33,11 +33,12 @@ def accuracy(net, x, y):
         return (net(x).argmax(1) == y).double().mean().item()
 
 
-def train(net, part, x, y, steps, test):
-    """Update `part` of the net; return the accuracy at every 20th step."""
-    optimizer, curve = torch.optim.Adam(part.parameters(), lr=5e-3), []
+def train(net, x, y, steps, test=None):
+    """Return the accuracy at every 20th step."""
+    learned = [p for p in net.parameters() if p.requires_grad]
+    optimizer, curve = torch.optim.Adam(learned, lr=5e-3), []
     for n in range(steps + 1):
-        if n % 20 == 0:
+        if test and n % 20 == 0:
             curve.append(accuracy(net, *test))
         i = torch.randint(len(x), (32,))
         optimizer.zero_grad()
@@ -55,13 +56,13 @@ for s, seed in enumerate(SEEDS):
     train_x, test_x = x[y >= 7].chunk(2)  # about 270 images each
     train_y, test_y = (y[y >= 7] - 7).chunk(2)
     source, test = cnn(7), (shifted(test_x), test_y)
-    train(source, source, x[y < 7], y[y < 7], 250, test)
+    train(source, x[y < 7], y[y < 7], 250)
     for r, recipe in enumerate(recipes):
         net = cnn(3)  # a new random head in every case
         if recipe in ("frozen", "fine-tune"):
             net[:-1].load_state_dict(source[:-1].state_dict())
-        part = net[-1] if "frozen" in recipe else net
-        curves[r, s] = train(net, part, train_x, train_y, 200, test)
+        net[:-1].requires_grad_("frozen" not in recipe)
+        curves[r, s] = train(net, train_x, train_y, 200, test)
 
 lead = curves[3] - curves[0]  # (seed, test)
 early = lead[:, 1:4].mean(1)  # tests after 20, 40 and 60 steps

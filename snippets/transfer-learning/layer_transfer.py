@@ -24,13 +24,14 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 def cnn(classes):
     def conv(inputs, outputs):
         layer = nn.Conv2d(inputs, outputs, 3, padding=1)
-        return nn.Sequential(layer, nn.ReLU(), nn.MaxPool2d(2))
+        return nn.Sequential(layer, nn.MaxPool2d(2), nn.ReLU())
     dense = nn.Sequential(nn.Flatten(), nn.Linear(144, 32), nn.ReLU())
     return nn.Sequential(conv(1, 8), conv(8, 16), dense, nn.Linear(32, classes))
 
 
-def train(part, net, x, y, steps):  # updates only this part of the net
-    optimizer = torch.optim.Adam(part.parameters(), lr=5e-3)
+def train(net, x, y, steps):
+    learned = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=5e-3)
     for _ in range(steps):
         i = torch.randint(len(x), (32,))
         optimizer.zero_grad()
@@ -44,7 +45,7 @@ for s, seed in enumerate(SEEDS):
     order = torch.randperm(len(images))
     x, y = images[order], labels[order]
     source = cnn(7)
-    train(source, source, x[y < 7], y[y < 7], 250)
+    train(source, x[y < 7], y[y < 7], 250)
     train_x, test_x = x[y >= 7].chunk(2)
     train_y, test_y = (y[y >= 7] - 7).chunk(2)
     test_x = shifted(test_x)
@@ -53,7 +54,8 @@ for s, seed in enumerate(SEEDS):
             net = cnn(3)
             if kind == 0:
                 net[:n].load_state_dict(source[:n].state_dict())
-            train(net[n:], net, train_x, train_y, 120)  # the first n stay
+            net[:n].requires_grad_(False)  # the first n stay
+            train(net, train_x, train_y, 120)
             hits = net(test_x).argmax(1) == test_y
             scores[kind, s, n] = hits.double().mean()
 

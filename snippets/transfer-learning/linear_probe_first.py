@@ -23,8 +23,8 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 
 def cnn(classes):
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
         nn.Flatten(), nn.Linear(144, classes))
 
 
@@ -53,7 +53,8 @@ for s, seed in enumerate(SEEDS):
         body, head = net[:-1], net[-1]
         body.load_state_dict(source[:-1].state_dict())
         if "probe" in recipe:
-            train(net, head.parameters(), x[few], y[few], 80)
+            frozen = body(x[few]).detach()  # computed once
+            train(head, head.parameters(), frozen, y[few], 80)
         if recipe != "probe":
             rate = 0.003 if recipe == "backbone lr / 10" else 0.03
             groups = [{"params": body.parameters(), "lr": rate},
