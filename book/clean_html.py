@@ -95,7 +95,7 @@ def _sections(nav: list) -> Iterator[tuple[str, list[str]]]:
         title, value = next(iter(item.items())) if isinstance(item, dict) else ("", item)
         entries = value if isinstance(value, list) else [value]
         paths = [next(iter(entry.values())) if isinstance(entry, dict) else entry for entry in entries]
-        yield (title if isinstance(value, list) else ""), [re.sub(r"\.md$", ".html", path) for path in paths]
+        yield (title if isinstance(value, list) else ""), [re.sub(r"\.(md|ipynb)$", ".html", path) for path in paths]
 
 
 def _article(path: Path, page: str) -> html.HtmlElement:
@@ -113,7 +113,7 @@ def _clean(
     """Turn one page into a chapter, in place."""
     page, body = chapter.page, chapter.body
     etree.strip_tags(body, etree.Comment)
-    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a"):
+    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download]"):
         node.drop_tree()
     for node in body.cssselect("details"):  # paper does not unfold
         node.tag = "div"

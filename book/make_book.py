@@ -84,7 +84,11 @@ def pandoc(text: str, arguments: list[str], book: Book) -> str:
 
 
 def set_type(book: Book, site: Path, body: str, **options) -> bytes:
-    """Let Typst set a text with the book's template; a warning is an error."""
+    """Let Typst set a text with the book's template; a warning is an error.
+
+    Whether a figure has room where it stands depends on the figures above it, and Typst gives up after
+    five rounds of moving them. Those that never came to rest then stay where they stand.
+    """
     values = {
         "logo": (ROOT / "docs/assets/logo.svg").read_text(),
         "title": TITLE,
@@ -92,14 +96,20 @@ def set_type(book: Book, site: Path, body: str, **options) -> bytes:
         "numbers": f"{book.questions} questions · {book.snippets} experiments, each run and checked",
     }
     source = (HERE / "template.typ").read_text() + body
-    compiler = typst.Compiler(source.encode(), root=site, ignore_system_fonts=True, sys_inputs=values)
-    try:
-        data, warnings = compiler.compile_with_warnings(**options)
-    except typst.TypstError as error:
-        raise BookError(f"{_formula_at(error, source, book)}typst: {error.diagnostic}") from error
-    if warnings:
-        raise BookError(f"typst: {warnings[0].diagnostic}")
-    return data
+    still: set[str] = set()  # numbers of the figures that stay
+    while True:
+        values["still"] = " ".join(sorted(still))
+        compiler = typst.Compiler(source.encode(), root=site, ignore_system_fonts=True, sys_inputs=values)
+        try:
+            data, warnings = compiler.compile_with_warnings(**options)
+        except typst.TypstError as error:
+            raise BookError(f"{_formula_at(error, source, book)}typst: {error.diagnostic}") from error
+        restless = set(re.findall(r"<figure-([\d.]+)>", " ".join(w.diagnostic for w in warnings))) - still
+        if warnings and not restless:
+            raise BookError(f"typst: {warnings[0].diagnostic}")
+        if not warnings:
+            return data
+        still |= restless
 
 
 def _formula_at(error: typst.TypstError, source: str, book: Book) -> str:

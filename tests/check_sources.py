@@ -15,6 +15,7 @@ import yaml
 from generated_pages import generated_pages, read_questions, slug
 from labs import lab_names, recorded_digest
 from record import ROOT, digest, existing_figures, read_manifest, snippet_names
+from replicate import holds, read_replications
 
 QUESTION = re.compile(r"^## Q(\d+)\. (.+?) *\{ #(\S+) \}$")
 INCLUDE = re.compile(r'^\s*--8<--\s+"([^"]+)"\s*$')
@@ -65,6 +66,7 @@ def check(root: Path = ROOT) -> list[Problem]:
             problems.append(
                 Problem(f"snippets/{name}.py", 1, f"is on {used[name]} pages; show it on exactly one")
             )
+    problems += _check_replications(root)
     for path in (root / "snippets").glob("*/*.out"):
         if not path.with_suffix(".py").exists():
             file = path.relative_to(root).as_posix()
@@ -143,6 +145,8 @@ def _check_fences(
                     yield Problem(
                         file, opened[2], "put <!--pytest-codeblocks:expected-output--> before this output"
                     )
+                elif (stamp := f'--8<-- "{awaited.replace("/", "/replicated.md:")}"') not in lines[number : number + 2]:
+                    yield Problem(file, number, f"write {stamp} under this output")
                 awaited = None
             opened = None
         elif opened:
@@ -224,6 +228,19 @@ def _check_form(file: str, start: int, body: list[str], number: int, meta: str) 
             yield Problem(
                 file, start + first + 1, f"{len(verdicts)} verdicts after this snippet; give it one of "
                 + ", ".join(verdict.rstrip() for verdict in VERDICTS)
+            )  # fmt: skip
+
+
+def _check_replications(root: Path) -> Iterator[Problem]:
+    entries = read_replications(root)
+    for name in snippet_names(root):
+        entry, sha = entries.get(name), digest(root / f"snippets/{name}.py")
+        if not entry or entry["sha256"] != sha:
+            yield Problem(f"snippets/{name}.py", 1, "was not run on fresh seeds since it changed; run `make replicate`")
+        elif not holds(entry, sha):
+            yield Problem(
+                f"snippets/{name}.py", 1, f"held on {entry['held']} of {entry['runs']} fresh sets of seeds; "
+                "reword the claim or change its verdict, then run `make replicate`"
             )  # fmt: skip
 
 

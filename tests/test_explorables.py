@@ -1,18 +1,14 @@
-"""The explorables: their arithmetic against the snippets and torch, and what a reader can do with them.
+"""The explorables: what a reader can do with them, and what the pages say about them.
 
 The tests of form run on every explorable that a page holds.
 """
 
-import math
 import re
-from itertools import product
 
 import pytest
-import torch
 from browsing import PHONE, assert_accessible
 from playwright.sync_api import expect
 from record import ROOT
-from snippet_functions import load_functions
 
 EXPLORABLES = {  # name: page
     name: path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
@@ -24,176 +20,6 @@ EXPLORABLES = {  # name: page
 def test_every_explorable_is_on_a_page():
     files = {path.stem for path in (ROOT / "docs/assets/explorables").glob("*.js")}
     assert files - {"explorable", "fgsm_model"} == set(EXPLORABLES)
-
-
-@pytest.fixture
-def arithmetic(open_page, address):
-    """Call a function of a built script in the browser on many fixtures, also with a planted defect."""
-    page = open_page(f"{address}/404.html")  # a small page; what the scripts do on theirs is tested below
-    page.add_script_tag(url=f"{address}/assets/explorables/explorable.js")
-
-    def call(name, function, fixtures, defect=None):
-        if defect:
-            source = (ROOT / f"docs/assets/explorables/{name}.js").read_text()
-            assert defect[0] in source, f"{name}.js: no {defect[0]!r} to plant a defect in; update the test"
-            page.add_script_tag(content=source.replace(*defect))
-        else:
-            page.add_script_tag(url=f"{address}/assets/explorables/{name}.js")
-        return page.evaluate(
-            "([name, f, all]) => all.map(one => explorables[name][f](...one))", [name, function, fixtures]
-        )
-
-    return call
-
-
-@pytest.fixture(autouse=True)
-def _double_precision():
-    """JavaScript's numbers are doubles; the snippets choose their type at their top."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
-def same(found, expected) -> bool:
-    """Numbers that agree to 1e-12; NaN agrees with NaN."""
-    found, expected = torch.tensor(found).double(), torch.tensor(expected).double()
-    return found.shape == expected.shape and torch.allclose(found, expected, 1e-12, 1e-12, equal_nan=True)
-
-
-# --- Arithmetic: non-maximum suppression, IoU and anchors
-
-
-def random_boxes(generator, n: int) -> torch.Tensor:
-    """Boxes on a coarse grid: identical, touching, nested and empty ones are frequent."""
-    corner = torch.randint(0, 12, (n, 2), generator=generator)
-    size = torch.randint(0, 8, (n, 2), generator=generator)
-    return torch.cat([corner, corner + size], 1).double()
-
-
-def suppression_fixtures() -> list:
-    generator = torch.Generator().manual_seed(0)
-    fixtures = [[[], [], 0.5], [[[0, 0, 3, 3], [1, 0, 4, 3]], [0.9, 0.8], 0.5]]  # IoU exactly 0.5 stays
-    for k in range(200):
-        boxes = random_boxes(generator, k % 30)
-        scores = torch.randint(0, 10, (len(boxes),), generator=generator) / 10  # with ties
-        fixtures.append([boxes.tolist(), scores.tolist(), [0, 0.25, 0.5, 0.7, 1][k % 5]])
-    return fixtures
-
-
-def test_nms_keeps_what_the_snippet_keeps(arithmetic):
-    nms = load_functions("object-detection/nms").nms
-    fixtures = suppression_fixtures()
-    expected = [nms(torch.tensor(b).reshape(-1, 4), torch.tensor(s), t) for b, s, t in fixtures]
-    assert arithmetic("nms", "suppress", fixtures) == expected
-    defects = [
-        ("> threshold)", ">= threshold)"),
-        ("!(iou(boxes[best], boxes[k]) > threshold)", "iou(boxes[best], boxes[k]) <= threshold"),
-        ("scores[b] - scores[a]", "scores[a] - scores[b]"),
-    ]
-    for defect in defects:
-        assert arithmetic("nms", "suppress", fixtures, defect) != expected, defect
-
-
-def test_iou_is_the_snippets_and_giou_counts_pixels(arithmetic):
-    generator = torch.Generator().manual_seed(1)
-    a, b = random_boxes(generator, 400), random_boxes(generator, 400)
-    continuous = 20 * torch.rand(100, 4, generator=generator)
-    continuous[:, 2:] += continuous[:, :2]
-    a, b = torch.cat([a, continuous]), torch.cat([b, continuous.flip(0)])
-    fixtures = [list(pair) for pair in zip(a.tolist(), b.tolist())]
-    expected = load_functions("object-detection/iou").iou(a, b).diagonal().tolist()
-    assert any(map(math.isnan, expected))  # two empty boxes
-    assert same(arithmetic("iou", "iou", fixtures), expected)
-
-    x = torch.arange(20) + 0.5  # centers of pixels
-    masks = [
-        ((x > c[:, 0, None]) & (x < c[:, 2, None]))[:, :, None] & ((x > c[:, 1, None]) & (x < c[:, 3, None]))[:, None]
-        for c in (a[:400], b[:400], torch.cat([torch.minimum(a, b)[:400, :2], torch.maximum(a, b)[:400, 2:]], 1))
-    ]  # each (400, 20, 20)
-    inter, union, hull = ((m.sum((1, 2)).double()) for m in (masks[0] & masks[1], masks[0] | masks[1], masks[2]))
-    expected = (inter / union - (hull - union) / hull).tolist()
-    assert same(arithmetic("iou", "giou", fixtures[:400]), expected)
-    defect = ("(whole - union) / whole", "(whole - union) / union")
-    assert not same(arithmetic("iou", "giou", fixtures[:400], defect), expected)
-
-
-def test_anchors_and_their_labels_are_the_snippets(arithmetic):
-    nine = load_functions("object-detection/nine_anchors").nine_anchors
-    sizes = [(451, 300, 16), (64, 64, 64), (33, 90, 8), (100, 31, 32)]
-    fixtures = [[*size, [64, 128, 256], [0.5, 1, 2]] for size in sizes]
-    expected = [nine(*size).flatten(0, 1).tolist() for size in sizes]
-    assert all(map(same, arithmetic("anchors", "anchors", fixtures), expected))
-
-    grid = load_functions("object-detection/anchor_recall").grid_anchors
-    families = [([32.0, 256.0], [0.25, 0.5, 1.0, 2.0, 4.0], 32, 451), ([128.0], [1.0], 16, 300)]
-    found = arithmetic("anchors", "anchors", [[size, size, step, *some] for *some, step, size in families])
-    for one, family in zip(found, families):
-        assert same(sorted(one), sorted(grid(*family).tolist()))
-
-    match = load_functions("object-detection/anchor_matching").match
-    generator = torch.Generator().manual_seed(2)
-    anchors = nine(200, 160)[::6].flatten(0, 1)
-    objects = 120 * torch.rand(12, 4, generator=generator)
-    objects[:, 2:] += objects[:, :2]
-    objects = torch.cat([objects, anchors[5:7], torch.tensor([[900.0, 900, 910, 910]])])  # equal; far away
-    fixtures = [[anchors.tolist(), one] for one in objects.tolist()]
-    expected = [match(anchors, one[None])[0].tolist() for one in objects]
-    assert {label for labels in expected for label in labels} == {1, 0, -1}
-    assert [one["label"] for one in arithmetic("anchors", "match", fixtures)] == expected
-    defects = [
-        ("value === best && best > 0", "value === best"),
-        (" || (value === best && best > 0)", ""),
-        ("value < low", "value < high"),
-    ]
-    for defect in defects:
-        found = arithmetic("anchors", "match", fixtures, defect)
-        assert [one["label"] for one in found] != expected, defect
-
-
-# --- Arithmetic: convolution
-
-
-def test_output_size_is_the_snippets(arithmetic):
-    output_size = load_functions("feature-extraction-and-pooling/output_size").output_size
-    fixtures = [list(s) for s in product(range(1, 12), range(1, 6), range(1, 5), range(3), range(1, 4))]
-    expected = [output_size(*setting) for setting in fixtures]
-    assert min(expected) < 1  # a kernel that does not fit
-    assert arithmetic("convolution", "outputSize", fixtures) == expected
-    assert arithmetic("convolution", "outputSize", fixtures, ("Math.floor(", "Math.ceil(")) != expected
-
-
-def test_inputs_read_are_those_that_conv2d_reads(arithmetic):
-    """An image of its own column numbers, counted from 1, and kernels of one tap each: padding gives 0."""
-    conv2d = load_functions("feature-extraction-and-pooling/patch_dot_products").conv2d
-    settings = [
-        (size, k, s, p, d)
-        for size, k, s, p, d in product((3, 6, 7, 10), range(1, 6), range(1, 5), range(3), range(1, 4))
-        if size + 2 * p > d * (k - 1)
-    ]
-    expected, unread, units = [], [], []
-    for size, k, s, p, d in settings:
-        x = torch.arange(1.0, size + 1).expand(1, 1, 20, size)  # high enough for a row of real inputs
-        taps = torch.zeros(k, 1, k, k)
-        taps[range(k), 0, k // 2, range(k)] = 1
-        columns = conv2d(x, taps, torch.zeros(k), s, p, d)[0].amax(1).T.long()  # (outputs, k)
-        for unit, row in enumerate(columns.tolist()):
-            units.append([unit, k, s, p, d])
-            expected.append([size, row])
-        unread.append(sorted(set(range(size)) - {tap - 1 for tap in columns.flatten().tolist()}))
-
-    def as_read(found):
-        return [
-            [size, [tap + 1 if 0 <= tap < size else 0 for tap in taps]]
-            for (size, _), taps in zip(expected, found)
-        ]
-
-    assert as_read(arithmetic("convolution", "taps", units)) == expected
-    assert arithmetic("convolution", "unread", [list(s) for s in settings]) == unread
-    assert any(unread) and not all(unread)
-    defect = ("index * stride - padding + k * dilation", "index * stride - padding + k")
-    assert as_read(arithmetic("convolution", "taps", units, defect)) != expected
-    assert arithmetic("convolution", "unread", [list(s) for s in settings], defect) != unread
 
 
 # --- What a reader sees and does
@@ -314,3 +140,39 @@ def test_boxes_can_be_dragged(open_page, address):
         "Intersection 8100, union 8100: IoU 1.00. Box around both 8100, of which 0 empty: GIoU 1.00."
     )
     expect(box.get_by_label("Left")).to_have_value("60")
+
+
+def test_quantization_shows_what_the_page_says(operate):
+    assert "7 levels, step 0.27" in operate("quantization")
+    words = operate("quantization", Range_kept=50)  # where the button and the figure stand
+    assert "Clipped: 2.5 %" in words and "13.2 dB" in words and "75 % is rounding, 25 % clipping" in words
+    assert "zero point −4" in operate("quantization", Values="relu", Scheme="asymmetric")
+
+
+def test_receptive_field_shows_what_the_page_says(operate):
+    assert operate("receptive-field").startswith("Receptive field 18 px, a new unit every 4 px, 4 units.")
+    assert "only 7 of these 13: dilation or stride leaves gaps" in operate("receptive-field", Start_from="gaps")
+    assert "field 15 px, a new unit every 1 px" in operate("receptive-field", Start_from="dilated")
+    words = operate("receptive-field", Start_from="pooled", Input=8)
+    assert words == "Layer 4 does not fit: its kernel spans 2 units, its input has 1."
+
+
+def test_threshold_shows_what_the_page_says(open_page, address, operate):
+    words = operate("threshold", Positives=4, Threshold=1.7)  # the figure
+    assert "618 positives found" in words and "F1 0.612" in words
+    page = open_page(f"{address}/little-data/class-imbalance.html")
+    box = page.locator("[data-explorable=threshold]")
+    controls = box.locator(".controls")
+    controls.get_by_label("Positives").fill("4")
+    box.get_by_role("button", name="Best F1").click()
+    assert controls.get_by_label("Threshold").input_value() == "1.7"
+    controls.get_by_label("Positives").fill("10")
+    box.get_by_role("button", name="Best accuracy").click()
+    assert "recall 0.00" in box.locator(".result").inner_text()  # it stops finding positives
+
+
+def test_fgsm_shows_what_the_page_says(operate):
+    assert "it says 7" in operate("fgsm")
+    words = operate("fgsm", ε=0.1)
+    assert "it says 4 (98 %)" in words and "errs on 12 of these 20" in words
+    assert "errs on 0 of these 20" in operate("fgsm", ε=0.1, Direction="random")

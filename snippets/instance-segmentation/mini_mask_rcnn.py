@@ -70,7 +70,7 @@ def detect(net, image):  # boxes and NMS first, then masks of what is left
 torch.manual_seed(0)
 net = mask_rcnn()
 adam = torch.optim.Adam(net.parameters(), 3e-3)
-for _ in range(260):
+for _ in range(380):
     adam.zero_grad()
     loss(net, *scenes(8)).backward()
     adam.step()

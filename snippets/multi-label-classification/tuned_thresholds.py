@@ -53,8 +53,8 @@ for seed in range(5):
         score[seed, k] = scores(p >= torch.tensor(t), Y)
 
 gain = score[:, 1:] - score[:, :1]
-assert (gain[:, :, 0] > 0.02).all()  # macro F1
-assert (gain[:, 0, 1:] < 0).all()  # what tuning on few images costs elsewhere
+assert (gain[:, :, 0].mean(0) > 0.03).all()  # macro F1
+assert (gain[:, 0, 1:].mean(0) < -0.005).all()  # what tuning on few images costs
 print("min to max of 5 seeds  macro F1      micro F1      exact matches")
 for k, name in enumerate(["0.5 everywhere", "tuned on 100", "tuned on 2000"]):
     print(f"{name:21}", *(f" {m.min():.2f} to {m.max():.2f}" for m in score[:, k].T))

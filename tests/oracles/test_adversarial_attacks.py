@@ -303,9 +303,8 @@ def test_interval_bounds_catch_defects(old, new):
         bounds_are_sound_and_exact_for_one_layer(code)
 
 
-def test_linear_fgsm_is_the_worst_corner():
+def linear_fgsm_is_the_worst_corner(code) -> None:
     """Ten dimensions: all 1024 corners can be tried."""
-    code = load_functions(f"{TOPIC}/linear_worst_case")
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 10)
     for seed in range(5):
         torch.manual_seed(seed)
@@ -315,3 +314,105 @@ def test_linear_fgsm_is_the_worst_corner():
         ours = y * score(code.fgsm(score, x, y, 0.3))
         worst = (y[:, None] * score(x[:, None] + 0.3 * corners)).amin(1)
         torch.testing.assert_close(ours, worst)
+
+
+def test_linear_fgsm():
+    linear_fgsm_is_the_worst_corner(load_functions(f"{TOPIC}/linear_worst_case"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("-y * score(x)", "y * score(x)"), ("[0].sign()", "[0]"), ("x + eps *", "x + eps / 2 *")],
+)
+def test_linear_fgsm_catches_defects(old, new):
+    with pytest.raises(AssertionError):
+        code = load_functions(f"{TOPIC}/linear_worst_case", defect=(old, new))
+        linear_fgsm_is_the_worst_corner(code)
+
+
+def step_by_step(net, x, y, eps, step, steps, points, start=None):
+    """PGD along the sign of the summed gradients at points(z): pairs of an image and its slope."""
+    z = x if start is None else start
+    for _ in range(steps):
+        total = torch.zeros_like(x)
+        for point, slope in points(z):
+            point = point.detach().requires_grad_()
+            log_p = net(point).log_softmax(-1).gather(-1, y[..., None])
+            total -= slope * torch.autograd.grad(log_p.sum(), point)[0]
+        z = torch.minimum(torch.maximum(z + step * total.sign(), x - eps), x + eps).clamp(0, 1)
+    return z
+
+
+def adaptive_pgd_agrees(code) -> None:
+    def draws(z):
+        for _ in range(3):
+            flip = torch.rand(()) < 0.5
+            yield (1 - z if flip else z) + 0.1 * torch.randn_like(z), -1 if flip else 1
+
+    net, x, y = problem(0, 6)
+    for through, count, points in (
+        (code.undefended, 1, lambda z: [(z, 1)]),
+        (code.straight_through, 1, lambda z: [((4 * z).round() / 4, 1)]),
+        (code.rounded, 1, lambda z: [(z, 0)]),  # a zero gradient moves nothing
+        (code.randomized, 3, draws),
+    ):
+        torch.manual_seed(1)
+        expected = step_by_step(net, x, y, code.eps, code.eps / 4, 10, points)
+        torch.manual_seed(1)
+        ours = code.pgd(net, x, y, through, count)
+        torch.testing.assert_close(ours.detach(), expected)
+
+
+def random_start_pgd_agrees(code) -> None:
+    net, x, y = problem(0, 6)
+    for eps, steps in (0.1, 3), (0.3, 8):
+        torch.manual_seed(1)
+        start = (x - eps + 2 * eps * torch.rand_like(x)).clamp(0, 1)
+        expected = step_by_step(net, x, y, eps, 2.5 * eps / steps, steps, lambda z: [(z, 1)], start)
+        torch.manual_seed(1)
+        torch.testing.assert_close(code.pgd(net, x, y, eps, steps).detach(), expected)
+
+
+def tempered_pgd_agrees(code) -> None:
+    net, x, y = problem(0, 6)
+    for T in (1, 20):
+        ours, grads = code.gradient(net, x, y, T), torch.func.jacrev(lambda z: net(z)[:, 0])(x)
+        p = (net(x)[:, 0] / T).softmax(1)
+        p[torch.arange(6), y[:, 0]] -= 1
+        own = grads[torch.arange(6), :, torch.arange(6)]  # (6, 10, 1, 8, 8)
+        torch.testing.assert_close(ours, torch.einsum("nk,nkchw->nchw", p / T, own))
+        expected = step_by_step(lambda z, T=T: net(z) / T, x, y, 0.2, 0.1, 5, lambda z: [(z, 1)])
+        torch.testing.assert_close(code.pgd(net, x, y, 0.2, T, 5), expected)
+
+
+ATTACKS = {
+    "input_transformations": (adaptive_pgd_agrees, [
+        ("(rounded(z) - z).detach()", "(rounded(z) - z)"),
+        ("y.repeat(draws, 1)", "y.repeat_interleave(draws, 0)"),
+        ("(z * 4).round() / 4", "(z * 4).floor() / 4"),
+        ("eps / 4 *", "eps / 2 *"),
+    ]),
+    "adversarial_training": (random_start_pgd_agrees, [
+        ("(2 * torch.rand_like(x) - 1)", "torch.rand_like(x)"),
+        ("2.5 * eps / steps", "eps / steps"),
+        ("z.detach() + 2.5", "z.detach() - 2.5"),
+    ]),
+    "defensive_distillation": (tempered_pgd_agrees, [
+        ("(net(z) / T).flatten(0, 1)", "net(z).flatten(0, 1)"),
+        ("z = z.clamp(x - eps, x + eps).clamp(0, 1)", "z = z.clamp(0, 1)"),
+        ('reduction="sum"', 'reduction="mean"'),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("technique", ATTACKS)
+def test_attacks_step_by_step(technique):
+    ATTACKS[technique][0](load_functions(f"{TOPIC}/{technique}"))
+
+
+@pytest.mark.parametrize(
+    ("technique", "old", "new"), [(t, *d) for t, (_, ds) in ATTACKS.items() for d in ds]
+)
+def test_attacks_step_by_step_catch_defects(technique, old, new):
+    with pytest.raises(AssertionError):
+        ATTACKS[technique][0](load_functions(f"{TOPIC}/{technique}", defect=(old, new)))

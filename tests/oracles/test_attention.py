@@ -215,18 +215,42 @@ def test_the_oracle_catches_wrong_denoising(defect):
 # --- patches and statistics ------------------------------------------------------------------
 
 
-def test_patches_and_picture_invert_each_other():
-    functions, x = load("permutation"), torch.randn(1, 1, 64, 64)
+def patches_agree(functions) -> bool:
+    """Tokens are the patches, row by row, and the picture of the tokens is the photo."""
+    x = torch.randn(1, 1, 64, 64)
     tokens = functions.patches(x)
-    assert close(functions.picture(tokens), x)
-    for p in range(64):
-        r, c = divmod(p, 8)
-        assert close(tokens[0, p], x[0, 0, 8 * r : 8 * r + 8, 8 * c : 8 * c + 8].flatten())
+    places = [(slice(r, r + 8), slice(c, c + 8)) for r in range(0, 64, 8) for c in range(0, 64, 8)]
+    return close(functions.picture(tokens), x) and all(
+        close(tokens[0, p], x[0, 0][place].flatten()) for p, place in enumerate(places)
+    )
 
 
-def test_entropy_and_slope_in_closed_cases():
-    statistics = load("scale_by_root_d").statistics
-    _, mixed, slope = statistics(16, 0.0)  # equal scores: all 64 keys, sum a (1 - a) = 63 / 64
-    assert abs(mixed - 64) < 1e-9 and abs(slope - 63 / 64) < 1e-9
-    _, mixed, slope = statistics(16, 1e6)  # one key wins
-    assert abs(mixed - 1) < 1e-6 and slope < 1e-6
+def statistics_agree(functions) -> bool:
+    """Equal scores: all 64 keys, sum a (1 - a) = 63 / 64; large ones: one key wins."""
+    _, mixed, slope = functions.statistics(16, 0.0)
+    if abs(mixed - 64) > 1e-9 or abs(slope - 63 / 64) > 1e-9:
+        return False
+    _, mixed, slope = functions.statistics(16, 1e6)
+    return abs(mixed - 1) < 1e-6 and slope < 1e-6
+
+
+SMALL_CHECKS = {"permutation": patches_agree, "scale_by_root_d": statistics_agree}
+
+
+@pytest.mark.parametrize("name", SMALL_CHECKS)
+def test_patches_and_statistics(name):
+    assert SMALL_CHECKS[name](load(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "defect"),
+    [
+        ("permutation", ("stride=8).mT", "stride=8)")),
+        ("permutation", ("fold(tokens.mT", "fold(tokens")),
+        ("scale_by_root_d", ("a * (1 - a)", "a * (1 + a)")),
+        ("scale_by_root_d", (".sum(1).exp()", ".sum(1)")),
+        ("scale_by_root_d", (".softmax(1)", ".softmax(0)")),
+    ],
+)
+def test_wrong_patches_and_statistics_are_caught(name, defect):
+    assert not SMALL_CHECKS[name](load(name, defect))

@@ -281,3 +281,75 @@ def test_gradient_check():
 def test_gradient_check_test_catches():
     defect = ("x > 0, g, 0.1 * g", "x > 0, g, 0.2 * g")
     assert not leaky_passes(load_functions("backpropagation/gradient_check", defect))
+
+
+# --- gradients of whole networks -------------------------------------------------------
+
+
+def accumulation_agrees(functions) -> bool:
+    """The gradient of the whole weighted sum, from one graph."""
+    images, labels = randn(30, 1, 4, 4), torch.arange(30) % 3
+    functions.gradient.__globals__.update(images=images, labels=labels)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3))
+    log_p = net(images).log_softmax(1)[torch.arange(30), labels]
+    for sizes, weight in (((30,), lambda p: 1), ((4, 20, 6), lambda p: len(p) / 30), ((10, 20), lambda p: 0.5)):
+        parts = torch.arange(30).split(sizes)
+        total = -sum(weight(p) * log_p[p].mean() for p in parts)
+        expected = torch.autograd.grad(total, list(net.parameters()), retain_graph=True)
+        if not close(functions.gradient(net, parts, weight), torch.cat([g.flatten() for g in expected])):
+            return False
+    return True
+
+
+def flow_agrees(functions) -> bool:
+    """The same draws; norm, ReLU and loss written out; weights' gradients from torch.nn.grad."""
+    images, labels = randn(20, 1, 8, 8), torch.arange(20) % 10
+    functions.layer_gradients.__globals__.update(images=images, labels=labels, DEPTH=4)
+    for kind in ("plain", "He init", "BatchNorm", "shortcuts"):
+        got = functions.layer_gradients(kind, 1)
+        torch.manual_seed(1)
+        stem, head = torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Linear(8, 10)
+        convs = [torch.nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)]
+        chosen = torch.randperm(20)
+        x, inputs, outputs = stem(images[chosen]), [], []
+        for conv in convs:
+            weight, bias = conv.weight, conv.bias
+            if kind == "He init":
+                weight, bias = torch.randn(8, 8, 3, 3) * (2 / 72) ** 0.5, None
+            inputs.append(x)
+            outputs.append(f := F.conv2d(x, weight, bias, padding=1))
+            if kind == "BatchNorm":
+                mean, var = f.mean((0, 2, 3), True), f.var((0, 2, 3), correction=0, keepdim=True)
+                f = (f - mean) / (var + 1e-5).sqrt()
+            x = f * (f > 0) + (x if kind == "shortcuts" else 0)
+        loss = -head(x.mean((2, 3))).log_softmax(1)[torch.arange(20), labels[chosen]].mean()
+        grads = torch.autograd.grad(loss, outputs)
+        norms = [
+            torch.nn.grad.conv2d_weight(x, (8, 8, 3, 3), g, padding=1).norm() for x, g in zip(inputs, grads)
+        ]
+        if not close(got, torch.stack(norms).detach()):
+            return False
+    return True
+
+
+NETWORKS = {
+    "gradient_accumulation": (accumulation_agrees, [
+        ("net.zero_grad()", "pass"),
+        ("(weight(part) * loss)", "loss"),
+        ("labels[part])", "labels[part], reduction='sum')"),
+    ]),
+    "gradient_flow": (flow_agrees, [
+        ("x + F.relu(f) if kind", "x + f if kind"),
+        ("x.mean((2, 3))", "x.amax((2, 3))"),
+        ('if kind == "BatchNorm"', 'if kind == "plain"'),
+        ('nonlinearity="relu"', 'nonlinearity="linear"'),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("technique", NETWORKS)
+def test_gradients_of_networks(technique):
+    agrees, defects = NETWORKS[technique]
+    assert agrees(load_functions(f"backpropagation/{technique}"))
+    for defect in defects:
+        assert not agrees(load_functions(f"backpropagation/{technique}", defect)), defect

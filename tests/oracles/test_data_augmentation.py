@@ -229,3 +229,77 @@ def test_losses():
 def test_losses_catch_defects(old, new):
     with pytest.raises(AssertionError):
         soft_losses_reduce_to_known_ones(load_functions(f"{TOPIC}/mixup_labels", defect=(old, new)))
+
+
+def warped(images, angle, zoom, shift):
+    """The affine map in SciPy's convention, rows first; shift (2, n) in pixels, x and y."""
+    for image, a, s, move in zip(images[:, 0].numpy(), angle, zoom, np.transpose(shift)):
+        matrix = s * np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+        center = (np.array(image.shape) - 1) / 2
+        offset = center - matrix @ center + move[::-1]
+        yield ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+
+
+def draws_warp_as_in_scipy(code) -> None:
+    x = torch.rand(20, 1, 8, 8, dtype=torch.float64)
+    draw = lambda: torch.empty(20, 1, 1, 1).uniform_(-1, 1).flatten().numpy()
+    for degrees, pixels, zoom in ((0.0, 0.0, 1.0), (30.0, 0.0, 1.0), (0.0, 1.5, 1.4), (70.0, 1.0, 1.2)):
+        torch.manual_seed(1)
+        ours = code.warp(x, degrees, pixels, zoom)
+        torch.manual_seed(1)
+        angle, s, dx, dy = (draw() for _ in range(4))
+        expected = warped(x, np.deg2rad(degrees * angle), zoom**s, [pixels * dx, pixels * dy])
+        np.testing.assert_allclose(ours[:, 0], list(expected), atol=1e-9)
+
+
+def shifts_as_in_scipy(code) -> None:
+    function = getattr(code, "shift", None) or code.push
+    x = torch.rand(20, 1, 8, 8, dtype=torch.float64)
+    for pixels in (0.0, 1.0, 2.5):
+        torch.manual_seed(1)
+        ours = function(x, pixels)
+        torch.manual_seed(1)
+        move = pixels * (2 * torch.rand(20, 2) - 1).T.numpy()
+        expected = list(warped(x, np.zeros(20), np.ones(20), move))
+        np.testing.assert_allclose(ours[:, 0], expected, atol=1e-9)
+
+
+def noise_is_distributed_as_named(code) -> None:
+    torch.manual_seed(2)
+    x = torch.rand(20000, dtype=torch.float64) * 0.8 + 0.1
+    for z in ((code.gaussian(x) - x) / 0.4, (code.speckle(x) / x - 1) / 0.8):
+        assert stats.kstest(z.numpy(), "norm").pvalue > 0.01
+        assert abs(np.corrcoef(z, x)[0, 1]) < 0.03
+    assert (code.speckle(0 * x) == 0).all()
+    y = code.salt(x)
+    assert abs((y == 0).double().mean() - 0.1) < 0.01 and abs((y == 1).double().mean() - 0.1) < 0.01
+    assert ((y == 0) | (y == 1) | (y == x)).all()
+
+
+DRAWN = {
+    "what_each_buys": (draws_warp_as_in_scipy, [("-s * a.sin(), dx, s", "s * a.sin(), dx, s"),
+                                                ("pixels) * 2 / x", "pixels) / x"),
+                                                ("zoom ** u", "zoom * u")]),
+    "labels_saved": (shifts_as_in_scipy, [("* 2 - 1) * pixels", "* 2) * pixels"),
+                                          ("pixels * 2 / x", "pixels / x")]),
+    "overfitting_gap": (shifts_as_in_scipy, [("torch.rand(len(x), 2)", "torch.rand(1, 2)"),
+                                             ("[:, :, 2]", "[:, :, 1]")]),
+    "noise_transfer": (noise_is_distributed_as_named, [
+        ("0.4 * torch.randn_like(x)", "0.4 * torch.rand_like(x)"),
+        ("x * (1 + 0.8", "x + (1 + 0.8"),
+        ("r > 0.9", "r > 0.8"),
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("technique", DRAWN)
+def test_drawn_changes(technique):
+    DRAWN[technique][0](load_functions(f"{TOPIC}/{technique}"))
+
+
+@pytest.mark.parametrize(
+    ("technique", "old", "new"), [(t, *d) for t, (_, ds) in DRAWN.items() for d in ds]
+)
+def test_drawn_changes_catch_defects(technique, old, new):
+    with pytest.raises(AssertionError):
+        DRAWN[technique][0](load_functions(f"{TOPIC}/{technique}", defect=(old, new)))

@@ -158,6 +158,16 @@ def quantizer_error(functions) -> float:
     return worst(pairs)
 
 
+def search_error(functions) -> float:
+    """Of 8 exact neighbors, the share in the set of 5 found."""
+    rng, pairs = np.random.default_rng(0), []
+    for _ in range(10):
+        found, exact = (np.array([rng.permutation(12)[:k] for _ in range(7)]) for k in (5, 8))
+        share = np.mean([len({*f} & {*e}) / 8 for f, e in zip(found, exact)])
+        pairs.append((functions.recall(found, exact), share))
+    return worst(pairs)
+
+
 def procrustes_error(functions) -> float:
     """A known rotation is found; noisy clouds match as well as scipy's optimum."""
     pairs = []
@@ -188,6 +198,8 @@ CASES = {
     "product_quantization": (quantizer_error, [(".square()  # (Q, k)", "  # (Q, k)"),
                                                ("argmin(1)", "argmax(1)"),
                                                (".any(1)", ".any(2)[:, :1]")]),
+    "approximate_search": (search_error, [(".any(1).mean()", ".any(2).mean()"),
+                                          (".any(1).mean()", ".any(1).all(1).mean()")]),
     "version_mismatch": (procrustes_error, [("return u @ vt", "return vt.T @ u.T"),
                                             ("source.T @ target", "source.T @ source")]),
 }  # fmt: skip

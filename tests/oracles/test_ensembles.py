@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.ensemble import AdaBoostClassifier, StackingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 from snippet_functions import load_functions
@@ -172,19 +173,23 @@ def members_share_nothing(code) -> None:
             assert moved.tolist() == [m == member for m in range(3)]
 
 
-def test_grouped_networks():
-    members_share_nothing(load_functions(f"{TOPIC}/model_averaging"))
-    members_share_nothing(load_functions(f"{TOPIC}/variance_floor"))
+GROUPED = pytest.mark.parametrize("name", ["model_averaging", "variance_floor"])
 
 
+@GROUPED
+def test_grouped_networks(name):
+    members_share_nothing(load_functions(f"{TOPIC}/{name}"))
+
+
+@GROUPED
 @pytest.mark.parametrize(
     ("old", "new"),
     [(", groups=M", ""), ("nn.Unflatten(1, (M, 10))", "nn.Unflatten(1, (10, M)), nn.Flatten(1), "
       "nn.Unflatten(1, (10, M)), nn.Flatten(1), nn.Unflatten(1, (M, 10)), nn.Softmax(1)")],
 )  # fmt: skip
-def test_grouped_networks_catch_defects(old, new):
+def test_grouped_networks_catch_defects(name, old, new):
     with pytest.raises(AssertionError):
-        members_share_nothing(load_functions(f"{TOPIC}/model_averaging", defect=(old, new)))
+        members_share_nothing(load_functions(f"{TOPIC}/{name}", defect=(old, new)))
 
 
 def weights_average_as_in_torch(code) -> None:
@@ -217,3 +222,35 @@ def test_weight_averaging():
 def test_weight_averaging_catches_defects(old, new):
     with pytest.raises(AssertionError):
         weights_average_as_in_torch(load_functions(f"{TOPIC}/weight_averaging", defect=(old, new)))
+
+
+def bagging_agrees(code) -> None:
+    """Accuracies of scikit-learn; each tree has seen its own column of the draws."""
+    p, y = torch.rand(60, 5, 4).softmax(2), torch.randint(0, 4, (60,))
+    members = [accuracy_score(y, p[:, m].numpy().argmax(1)) for m in range(5)]
+    pool = accuracy_score(y, p.numpy().sum(1).argmax(1))
+    np.testing.assert_allclose(code.accuracies(p, y), [np.mean(members), pool])
+    pixels, labels = torch.rand(60, 3), torch.arange(60) % 4
+    code.trees.__globals__.update(pixels=pixels, labels=labels, M=3)
+    draws = torch.randint(0, 60, (30, 3))
+    got = code.trees(draws)
+    for m, d in enumerate(draws.T):
+        tree = DecisionTreeClassifier(random_state=0).fit(pixels[d], labels[d])
+        np.testing.assert_allclose(got[:, m], tree.predict_proba(pixels))
+
+
+def test_bagging():
+    bagging_agrees(load_functions(f"{TOPIC}/bagging"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("p.mean(1), y", "p.amax(1), y"),
+        ("argmax(-1)", "argmin(-1)"),
+        ("pixels[d], labels[d]", "pixels[draws[:, 0]], labels[draws[:, 0]]"),
+    ],
+)
+def test_bagging_catches_defects(old, new):
+    with pytest.raises(AssertionError):
+        bagging_agrees(load_functions(f"{TOPIC}/bagging", defect=(old, new)))

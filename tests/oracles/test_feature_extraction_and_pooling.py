@@ -121,6 +121,41 @@ def check_merge(functions) -> None:
         assert torch.allclose(F.conv2d(x, merged), F.conv2d(F.conv2d(x, first), second))
 
 
+def check_windows(functions) -> None:
+    """The maximum of each window that NumPy slides over the padded image."""
+    for rule, (size, stride, padding) in zip(functions.RULES, ((2, 2, 0), (3, 2, 1)), strict=True):
+        for side in (4, 6, 8):
+            x = torch.randn(side, side) - 2
+            padded = np.pad(x.numpy(), padding, constant_values=-np.inf)
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
+            want, got = windows[::stride, ::stride].max((2, 3)), functions.pool(x, rule).numpy()
+            assert got.shape == want.shape and np.array_equal(got, want)
+
+
+def check_influence(functions) -> None:
+    """Central differences in every input value; rings of the map added one by one."""
+    for depth in (1, 2):
+        got, field = functions.influence(depth, 3), 2 * depth + 1
+        torch.manual_seed(3)
+        weights = []
+        for _ in range(depth):
+            torch.nn.Conv2d(8, 8, 3, bias=False)  # its own draws, before He's
+            weights.append(torch.randn(8, 8, 3, 3) * (2 / 72) ** 0.5)
+        x = torch.randn(1, 8, field, field)
+        step = 1e-6 * torch.eye(x.numel()).view(-1, *x.shape[1:])
+        there, back = x + step, x - step
+        for weight in weights:
+            there, back = (F.conv2d(v, weight).clamp(min=0) for v in (there, back))
+        slope = (there - back).sum((1, 2, 3)) / 2e-6
+        want = slope.view(8, field, field).square().sum(0)
+        assert got.shape == want.shape and torch.allclose(got, want, rtol=1e-4, atol=1e-6)
+    ring = np.maximum(*np.abs(np.mgrid[-4:5, -4:5]))
+    for power in (0, 1, 2, 4):
+        m = torch.rand(9, 9) * torch.from_numpy(np.exp(-power * ring))
+        share = np.cumsum([m.numpy()[ring == r].sum() for r in range(5)]) / m.sum().item()
+        assert functions.core_width(m) == 2 * int((share < 0.95).sum()) + 1
+
+
 CASES = {
     "patch_dot_products": check_convolution,
     "output_size": check_output_size,
@@ -128,6 +163,8 @@ CASES = {
     "overlapping_windows": check_pooling,
     "linear_collapse": check_merge,
     "blur_pool": check_blur,
+    "window_invariance": check_windows,
+    "effective_receptive_field": check_influence,
 }
 
 
@@ -164,6 +201,12 @@ DEFECTS = [
     ("linear_collapse", ".flip(2, 3)", ""),
     ("blur_pool", "(0, 1, 0, 1)", "(1, 0, 1, 0)"),
     ("blur_pool", "KERNEL, stride=2", "KERNEL[:, :, :2, :2], stride=2"),
+    ("window_invariance", "F.max_pool2d", "F.avg_pool2d"),
+    ("window_invariance", "(3, 2, 1)}", "(3, 2, 0)}"),
+    ("effective_receptive_field", ".square().sum(0)", ".abs().sum(0)"),
+    ("effective_receptive_field", "2 * depth + 1  #", "2 * depth + 3  #"),
+    ("effective_receptive_field", "0.95 * m", "0.9 * m"),
+    ("effective_receptive_field", "return 2 * r + 1", "return 2 * r"),
 ]  # fmt: skip
 
 

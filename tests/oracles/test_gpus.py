@@ -242,3 +242,51 @@ def test_saved_activations():
 )
 def test_saved_activations_defects_are_caught(defect):
     assert not saved_agree(load("training_memory", defect))
+
+
+# --- Rounded gradients -----------------------------------------------------------------
+
+
+def rounding_agrees(code) -> bool:
+    """numpy's float16 and bfloat16 from the bits; a linear layer's gradient as an outer product."""
+
+    def brain(v):  # 8 bits, half to even
+        mantissa, exponent = np.frexp(v)
+        return np.ldexp(np.round(mantissa * 256), exponent - 8)
+
+    rounded = {torch.float16: lambda v: v.astype(np.float16).astype(np.float32), torch.bfloat16: brain}
+    net, x, y = nn.Sequential(nn.Linear(6, 4)).float(), torch.randn(1, 6).float(), torch.tensor([2])
+    code.gradient.__globals__.update(x=x, y=y)
+    error = net(x).softmax(1).detach() - F.one_hot(y, 4)
+    exact = torch.cat([(error.T @ x).flatten(), error[0]]).numpy()
+    for dtype, expected in rounded.items():
+        value = (torch.randn(500) * 2.0 ** torch.randint(-30, 20, (500,))).float()
+        there = torch.randn(500).float().requires_grad_()
+        out = code.Round.apply(there, dtype)
+        (back,) = torch.autograd.grad(out, there, value)
+        if not torch.equal(out, there) or not np.array_equal(back, expected(value.numpy())):
+            return False
+        for scale in (1.0, 256.0):
+            got = code.gradient(net, dtype, scale).numpy()
+            same = np.array_equal(expected(got * scale), got * scale)
+            if not same or not np.allclose(got, exact, rtol=0.02, atol=1e-5):
+                return False
+        lost = code.gradient(net, torch.float16, 2.0**-40)
+    return bool((lost == 0).all())
+
+
+def test_rounded_gradients():
+    assert rounding_agrees(load("gradient_underflow"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("grad.to(ctx.dtype).float()", "grad"),
+        ("g.to(dtype).float()", "g"),
+        ("scale * nn.functional", "nn.functional"),
+        ("flatten() / scale", "flatten()"),
+    ],
+)
+def test_rounded_gradients_defects_are_caught(defect):
+    assert not rounding_agrees(load("gradient_underflow", defect))

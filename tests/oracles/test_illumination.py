@@ -136,6 +136,21 @@ def preprocessing_is_invariant_as_named(code) -> None:
     assert 0.3 <= bright.min() < 0.31 and 0.99 < bright.max() <= 1  # gain alone shows on white
 
 
+def standardized_is_the_z_score(code) -> None:
+    x = torch.rand(4, 3, 5, 6)
+    x[0, 0] = 0.5  # a constant image becomes 0, not nan
+    expected = stats.zscore(x.flatten(2).numpy(), axis=2, ddof=1)
+    expected[0, 0] = 0
+    for gain in (1, 0.01):
+        np.testing.assert_allclose(code.standardize(gain * x).flatten(2), expected, atol=1e-6)
+    y = torch.randint(0, 4, (20, 3))
+    images = torch.rand(20, 3, 5, 6)
+    code.accuracy.__globals__["truth"] = y
+    guess = code.standardize(images)[:, :, 0, :4].argmax(2)
+    got = code.accuracy(lambda z: z[:, :, 0, :4], images)
+    np.testing.assert_allclose(got, [np.mean((guess[:, s] == y[:, s]).numpy()) for s in range(3)])
+
+
 CHECKS = {
     "equalization": [equalization_is_the_rank],
     "contrast_stretching": [stretching_agrees_with_rescale_intensity],
@@ -143,6 +158,7 @@ CHECKS = {
     "retinex": [retinex_agrees_with_a_kernel],
     "gray_world": [light_is_the_p_norm],
     "remedies": [preprocessing_is_invariant_as_named],
+    "photon_noise": [standardized_is_the_z_score],
 }
 
 
@@ -176,6 +192,9 @@ def test_agrees(name):
         ("remedies", "(2, 2, 2, 2), mode=\"reflect\"", "(2, 2, 2, 2)"),
         ("remedies", "x.std((2, 3)", "x.std((1, 2, 3)"),
         ("remedies", "uniform_(0.3, 1)", "uniform_(0.1, 1)"),
+        ("photon_noise", ".clamp(min=1e-9)", ""),
+        ("photon_noise", "x.std((2, 3)", "x.std((1, 2, 3)"),
+        ("photon_noise", "net(standardize(images))", "net(images - standardize(images))"),
     ],
 )  # fmt: skip
 def test_catches_defects(name, old, new):

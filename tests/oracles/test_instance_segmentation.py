@@ -5,11 +5,13 @@ defects must be caught.
 """
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 import torch
 from onnx_operators import in_onnx
+from scipy.ndimage import zoom
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import average_precision_score, jaccard_score
 from snippet_functions import load_functions
@@ -281,15 +283,28 @@ def test_merge_defects_are_caught(defect):
 # --- Mask R-CNN's size, pasting --------------------------------------------------------
 
 
-def test_parameters_of_mask_rcnn():
+def parameters_agree(code) -> bool:
     """The published 44,401,393 of torchvision's model, which freezes 53,120 norm weights."""
     with torch.device("meta"):
-        net = load("mask_rcnn_shapes").mask_rcnn()
+        net = code.mask_rcnn()
     norms = sum(
         p.numel() for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters()
     )
-    assert norms == 53_120
-    assert sum(p.numel() for p in net.parameters()) - norms == 44_401_393
+    return norms == 53_120 and sum(p.numel() for p in net.parameters()) - norms == 44_401_393
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("range(blocks - 1)", "range(blocks)"),
+        ("if stride > 1 or c_in != 4 * c", "if stride > 1"),  # the first stage widens too
+        ("nn.Linear(1024, 4 * K)", "nn.Linear(1024, 4)"),  # boxes are refined for each class
+        ("nn.Conv2d(256, 3, 1)", "nn.Conv2d(256, 6, 1)"),
+    ],
+)
+def test_parameters_of_mask_rcnn(defect):
+    assert parameters_agree(load("mask_rcnn_shapes"))
+    assert not parameters_agree(load("mask_rcnn_shapes", defect))
 
 
 def test_box_iou_of_the_small_network():
@@ -308,3 +323,79 @@ def test_box_iou_of_the_small_network():
     assert agrees(load("mini_mask_rcnn"))
     assert not agrees(load("mini_mask_rcnn", (".clamp(min=0).prod", ".prod")))
     assert not agrees(load("mini_mask_rcnn", ("area(b) - shared", "area(b)")))
+
+
+# --- resolution and losses of masks ----------------------------------------------------
+
+
+def resolution_agrees(code) -> bool:
+    """The outline from all distances to the background; resizing as block means and scipy's zoom."""
+    rng = np.random.default_rng(0)
+
+    def rim(mask, width):
+        outside, inside = np.argwhere(~np.pad(mask, 1)) - 1, np.argwhere(mask)
+        near = np.hypot(*(inside[:, None] - outside).transpose(2, 0, 1)).min(1) <= width
+        out = np.zeros_like(mask)
+        out[tuple(inside[near].T)] = True
+        return out
+
+    for share in (0.05, 0.12, 0.12, 0.2):  # of a diagonal of 25
+        a, b = rng.random((2, 20, 15)) < 0.98
+        expected = jaccard_score(rim(a, 25 * share).ravel(), rim(b, 25 * share).ravel())
+        if abs(code.boundary_iou(a, b, share) - expected) > 1e-9:
+            return False
+        a = rng.random((20, 15)) < 0.6
+        back = zoom(a.reshape(5, 4, 5, 3).mean((1, 3)), (4, 3), order=1, mode="nearest", grid_mode=True)
+        clear = np.abs(back - 0.5) > 1e-9
+        if not np.array_equal(code.through(a, 5)[clear], (back > 0.5)[clear]):
+            return False
+    return True
+
+
+def mask_losses_agree(code) -> bool:
+    """Pixel by pixel: minus the log of the probability of the truth."""
+    z, c, mask = torch.randn(2, 7, 4), torch.randint(0, 3, (2, 7)), torch.rand(2, 7) < 0.5
+    own, named = [], []
+    for s, i in itertools.product(range(2), range(7)):
+        p = z[s, i].exp()
+        k = int(c[s, i])
+        own.append(math.log(1 + 1 / p[k]) if mask[s, i] else math.log(1 + p[k]))
+        named.append(-math.log(p[k if mask[s, i] else 3] / p.sum()))
+    a, b = torch.rand(2, 3, 9) < 0.5
+    iou = [jaccard_score(q, p) for p, q in zip(a, b)]
+    return (
+        abs(code.sigmoid_loss(z, c, mask) - np.mean(own)) < 1e-12
+        and abs(code.softmax_loss(z, c, mask) - np.mean(named)) < 1e-12
+        and np.allclose(code.iou(a, b), iou)
+    )
+
+
+@pytest.mark.parametrize(
+    ("technique", "agrees", "defects"),
+    [
+        (
+            "mask_resolution",
+            resolution_agrees,
+            [
+                ("np.pad(mask, 1))[1:-1, 1:-1]", "mask)"),  # the image's border is no outline
+                ("depth <= width", "depth < width"),
+                ("np.hypot(*a.shape)", "max(a.shape)"),
+                ("(a | b).sum()", "a.sum()"),
+                (">= 0.5", ">= 0.6"),
+            ],
+        ),
+        (
+            "sigmoid_masks",
+            mask_losses_agree,
+            [
+                ("z = z.gather(2, c[..., None])[..., 0]", "z = z[..., 0]"),
+                ("torch.where(mask, c, K)", "torch.where(mask, K, c)"),
+                ("(a | b).sum(1)", "b.sum(1)"),
+            ],
+        ),
+    ],
+)
+def test_masks(technique, agrees, defects):
+    assert agrees(load(technique))
+    for defect in defects:
+        assert not agrees(load(technique, defect)), defect

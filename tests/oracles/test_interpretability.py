@@ -5,7 +5,13 @@ from itertools import permutations
 import pytest
 import torch
 import torch.nn.functional as F
-from captum.attr import GuidedBackprop, IntegratedGradients, LayerGradCam, Occlusion
+from captum.attr import (
+    GuidedBackprop,
+    IntegratedGradients,
+    LayerGradCam,
+    Occlusion,
+    Saliency,
+)
 from scipy.stats import spearmanr
 from snippet_functions import load_functions
 from torch import nn
@@ -275,3 +281,59 @@ def test_removal_catches_defects(old, new):
         removal_agrees_with_brute_force(
             load_functions(f"{TOPIC}/attention_and_removal", defect=(old, new))
         )
+
+
+class Grouped(nn.Module):
+    """The network of the pointing game, with the modules that captum looks for."""
+
+    def __init__(self, convs, members):
+        super().__init__()
+        self.convs, self.members = convs, members
+        self.relus = nn.ModuleList(nn.ReLU() for _ in range(3))
+
+    def forward(self, x):
+        for conv, relu in zip(self.convs, self.relus):
+            x = relu(conv(x))
+        z = self.convs[3](x).unflatten(1, (self.members, 4))
+        return ((z - 2).exp() + 1).log().sum((3, 4)) - 4
+
+
+def pointing_agrees_with_captum(code) -> None:
+    S, N = 2, 3
+    convs = nn.ModuleList(nn.Conv2d(a * S, b * S, *rest, groups=S) for a, b, *rest in code.sizes)
+    code.explain.__globals__.update(S=S, N=N, convs=convs)
+    net, x, k = Grouped(convs, S), torch.randn(N, S, 24, 24), torch.tensor([0, 3, 1])
+    ours = code.explain(x, k)
+    for s in range(S):
+        target = [(s, int(c)) for c in k]
+        cam = LayerGradCam(net, net.relus[2]).attribute(x, target, relu_attributions=True)
+        size = (S, 4, 4)
+        theirs = {
+            "gradient": Saliency(net).attribute(x, target)[:, s],
+            "guided": GuidedBackprop(net).attribute(x, target)[:, s].abs(),
+            "occlusion": Occlusion(net).attribute(x, size, strides=size, target=target)[:, s],
+            "integrated": IntegratedGradients(net).attribute(
+                x, target=target, n_steps=8, method="riemann_middle")[:, s],
+            "Grad-CAM": F.interpolate(cam, (24, 24), mode="bilinear")[:, 0],
+        }  # fmt: skip
+        for name, expected in theirs.items():
+            torch.testing.assert_close(ours[name][:, s], expected)
+
+
+def test_pointing_game():
+    pointing_agrees_with_captum(load_functions(f"{TOPIC}/pointing_game"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("y.register_hook(F.relu)", "pass"),
+        ("[0].mean((2, 3), keepdim=True)", "[0].amax((2, 3), keepdim=True)"),
+        ("cam = F.relu(", "cam = ("),
+        ("(torch.arange(8) + 0.5) / 8", "torch.arange(8) / 8"),
+        ("(s - score(z)[1])", "(score(z)[1] - s)"),
+    ],
+)
+def test_pointing_game_catches_defects(old, new):
+    with pytest.raises(AssertionError):
+        pointing_agrees_with_captum(load_functions(f"{TOPIC}/pointing_game", (old, new)))

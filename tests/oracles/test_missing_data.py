@@ -173,6 +173,26 @@ def check_holes(functions) -> None:
     assert abs(functions.holes("scattered", 2000).double().mean() - 0.4) < 0.01
 
 
+def check_correlation(functions) -> None:
+    """numpy's correlation, scikit-learn's regression; the same draws."""
+    for seed, mechanism in enumerate(("MCAR", "MAR", "MNAR")):
+        left = torch.randn(5000)
+        right = 2 + 0.6 * left + 0.5 * torch.randn(5000)
+        functions.estimates.__globals__.update(left=left, right=right)
+        got = functions.estimates(seed, mechanism)
+        torch.manual_seed(seed)
+        pick = torch.randint(5000, (2000,))
+        a, b = left[pick].numpy(), right[pick].numpy()
+        cause = {"MCAR": torch.rand(2000).numpy(), "MAR": a, "MNAR": b}[mechanism]
+        seen = cause <= np.sort(cause)[999]
+        line = LinearRegression().fit(a[seen, None], b[seen]).predict(a[:, None])
+        noise = np.std((b - line)[seen], ddof=1) * torch.randn(2000).numpy()
+        fills = [b, np.full(2000, b[seen].mean()), line, line + noise]
+        want = [np.corrcoef(a, np.where(seen, b, fill))[0, 1] for fill in fills]
+        want.insert(1, np.corrcoef(a[seen], b[seen])[0, 1])
+        assert np.allclose(got, want)
+
+
 CASES = {
     "imputations": check_imputations,
     "accuracy_by_fraction": check_fraction,
@@ -180,6 +200,7 @@ CASES = {
     "partial_convolution": check_partial_convolution,
     "masked_attention": check_attention,
     "train_with_holes": check_holes,
+    "biased_correlation": check_correlation,
 }
 
 
@@ -215,6 +236,11 @@ DEFECTS = [
     ("masked_attention", "~seen[:, None]", "seen[:, None]"),
     ("train_with_holes", "randint(0, 5,", "randint(0, 4,"),
     ("train_with_holes", "(column < 4)", "(column <= 4)"),
+    ("biased_correlation", "cov / var", "cov"),
+    ("biased_correlation", "(a - a[seen].mean())", "(a - a.mean())"),
+    ("biased_correlation", "[b[seen].mean(), line", "[b.mean(), line"),  # knows the lost values
+    ("biased_correlation", "(b - line)[seen].std()", "b[seen].std()"),
+    ("biased_correlation", "cause <= cause", "cause >= cause"),
 ]  # fmt: skip
 
 

@@ -209,14 +209,31 @@ def attention_agrees(attend) -> bool:
     return True
 
 
+def pooling_agrees(functions) -> bool:
+    maps = torch.randn(3, 8, 2, 5)
+    oracles = {"mean": F.adaptive_avg_pool2d, "max": F.adaptive_max_pool2d}
+    return attention_agrees(lambda maps: functions.pool(maps, "attention")) and all(
+        torch.allclose(functions.pool(maps, kind), oracle(maps[:, 4:], 1).flatten(1))
+        for kind, oracle in oracles.items()
+    )
+
+
 def test_attention_is_torchs_attention():
     functions = load("label_attention")
     assert attention_agrees(lambda maps: functions.attend(maps)[0])
-    pool = load("pooling_per_label").pool
-    assert attention_agrees(lambda maps: pool(maps, "attention"))
-    maps = torch.randn(3, 8, 2, 5)
-    for kind, oracle in ("mean", F.adaptive_avg_pool2d), ("max", F.adaptive_max_pool2d):
-        assert torch.allclose(pool(maps, kind), oracle(maps[:, 4:], 1).flatten(1))
+    assert pooling_agrees(load("pooling_per_label"))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("evidence.mean(2)", "match.mean(2)"),
+        ("evidence.amax(2)", "evidence.sum(2)"),
+        ("match.softmax(2)", "match.softmax(1)"),
+    ],
+)
+def test_pooling_defects_are_caught(defect):
+    assert not pooling_agrees(load("pooling_per_label", defect))
 
 
 @pytest.mark.parametrize(
@@ -235,9 +252,20 @@ def test_attention_defects_are_caught(defect):
 # --- F1 and its threshold --------------------------------------------------------------
 
 
-def test_f1_curve_is_scikit_learns():
-    curve = load("f1_threshold").f1_curve
+def f1_curve_agrees(functions) -> bool:
     p, y = torch.rand(60), torch.rand(60) < 0.3
-    scores, f1 = curve(p, y.double())
-    for score, value in zip(scores, f1):
-        assert abs(sk.f1_score(y, p >= score) - value) < 1e-9
+    scores, f1 = functions.f1_curve(p, y.double())
+    return np.allclose(f1, [sk.f1_score(y, p >= score) for score in scores])
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("weight[order]", "weight"),
+        ("torch.arange(1, len(p) + 1)", "torch.arange(len(p))"),
+        ("2 * weight", "weight"),
+    ],
+)
+def test_f1_curve_is_scikit_learns(defect):
+    assert f1_curve_agrees(load("f1_threshold"))
+    assert not f1_curve_agrees(load("f1_threshold", defect))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from scipy.stats import multivariate_normal
 from sklearn.inspection import permutation_importance
+from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score
 from snippet_functions import load_functions
 
@@ -177,6 +178,33 @@ def check_interactions(functions) -> None:
         assert torch.allclose(functions.film(wide, a, b)[s], (g[:, :4] * u + g[:, 4:]).sum(1))
 
 
+def check_laziness(functions) -> None:
+    """Logarithms in NumPy, scikit-learn's accuracy and ridge regression, torch's convolution."""
+    S, N, D, train, test = 2, 60, 3, slice(40), slice(40, 60)
+    y, images, z = torch.randint(0, 10, (S, N)), torch.randn(S, N, 1, 8, 8), torch.randn(S, N, 10)
+    patches = F.unfold(images.flatten(0, 1), 4, stride=2).mT.unflatten(0, (S, N))
+    values = {"S": S, "N": N, "D": D, "train": train, "test": test}
+    functions.encode.__globals__.update(values, y=y, patches=patches)
+    p = np.exp(z[:, train].numpy())
+    p = np.take_along_axis(p, y[:, train, None].numpy(), 2)[..., 0] / p.sum(2)
+    np.testing.assert_allclose(functions.cross_entropy(z[:, train]), -np.log(p).mean(1).sum())
+    right = [accuracy_score(y[s, test], z[s, test].argmax(1)) for s in range(S)]
+    np.testing.assert_allclose(functions.accuracy(z), right)
+    w = [torch.randn(S, 16, D)]
+    for part in (slice(None), train):
+        got = functions.encode(w, part)
+        for s in range(S):
+            maps = F.conv2d(images[s, part], w[0][s].T.view(D, 1, 4, 4), stride=2).relu()
+            torch.testing.assert_close(got[s], maps.permute(0, 2, 3, 1).flatten(1))
+    for ridge in (0.01, 1.0, 300.0):
+        scores = []
+        for h, label in zip(F.pad(torch.randn(S, N, 30), (0, 1), value=1.0), y):
+            model = Ridge(ridge, fit_intercept=False).fit(h[train], F.one_hot(label[train], 10) - 0.1)
+            scores.append((h[:, :-1], accuracy_score(label[test], model.predict(h[test]).argmax(1))))
+        features, expected = zip(*scores)
+        np.testing.assert_allclose(functions.probe(torch.stack(features), ridge), expected)
+
+
 CASES = {
     "cross_attention": check_cross_attention,
     "product_of_experts": check_experts,
@@ -184,6 +212,7 @@ CASES = {
     "dominance": check_importance,
     "modality_dropout": check_dropout,
     "interactions": check_interactions,
+    "laziness": check_laziness,
 }
 
 
@@ -217,6 +246,10 @@ DEFECTS = [
     ("interactions", "(mlp(w[:3], a) + mlp", "(mlp(w[:3], a) * mlp"),
     ("interactions", "* mlp(w[3:], b)).sum(2)", "+ mlp(w[3:], b)).sum(2)"),
     ("interactions", "scale * mlp(w[:3], a) + shift", "mlp(w[:3], a) + shift"),
+    ("laziness", "S * F.cross_entropy", "F.cross_entropy"),
+    ("laziness", "z[:, test].argmax(2)", "z[:, test].argmin(2)"),
+    ("laziness", "@ w[0]).relu()", "@ w[0])"),
+    ("laziness", "x.mT @ x + ridge", "x.mT @ x - ridge"),
 ]  # fmt: skip
 
 

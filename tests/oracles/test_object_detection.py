@@ -202,17 +202,32 @@ def test_average_precision_defects_are_caught(defect):
 # --- shared features -------------------------------------------------------------------
 
 
-def test_flops_of_vgg16():
-    code = load("shared_features")
+def vgg16_agrees(code) -> bool:
     widths = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256)]
     widths += [(256, 512)] + [(512, 512)] * 5
     sides = [224] * 2 + [112] * 2 + [56] * 3 + [28] * 3 + [14] * 3
     expected = sum(2 * 9 * a * b * side**2 for (a, b), side in zip(widths, sides))
     with torch.device("meta"):
         backbone, head = code.vgg16()
-        assert code.flops(backbone, 1, 3, 224, 224) == expected
-        assert backbone(torch.empty(1, 3, 224, 224)).shape == (1, 512, 14, 14)
-        assert code.flops(head, 1, 512, 7, 7) == 2 * (25088 * 4096 + 4096**2)
+        return (
+            code.flops(backbone, 1, 3, 224, 224) == expected
+            and backbone(torch.empty(1, 3, 224, 224)).shape == (1, 512, 14, 14)
+            and code.flops(head, 1, 512, 7, 7) == 2 * (25088 * 4096 + 4096**2)
+        )
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("layers.pop()", "pass"),
+        ("(256, 3)", "(256, 2)"),
+        ("get_total_flops()", "get_total_flops() / 2"),  # multiply-adds
+        ("nn.Linear(4096, 4096)", "nn.Linear(4096, 1000)"),
+    ],
+)
+def test_flops_of_vgg16(defect):
+    assert vgg16_agrees(load("shared_features"))
+    assert not vgg16_agrees(load("shared_features", defect))
 
 
 # --- anchors ---------------------------------------------------------------------------
@@ -535,8 +550,7 @@ def test_selective_search_merges_pairs():
         assert not merges_agree(load("selective_search", defect)), defect
 
 
-def test_flops_of_the_lineage():
-    code = load("lineage")
+def lineage_agrees(code) -> bool:
     with torch.device("meta"):
         layers = [*code.vgg16(), torch.nn.MaxPool2d(3, 1, 1), *code.ssd_extras()]
         sides = set()
@@ -544,5 +558,40 @@ def test_flops_of_the_lineage():
         for layer in layers:
             x = layer(x)
             sides.add(x.shape[2])
-        assert {38, 19, 10, 5, 3, 1} <= sides and x.shape == (1, 256, 1, 1)
-        assert code.flops([torch.nn.Conv2d(3, 8, 3, padding=1)], 1, 3, 10, 10) == 2 * 27 * 8 * 100
+        count = code.flops([torch.nn.Conv2d(3, 8, 3, padding=1)], 1, 3, 10, 10)
+    return {38, 19, 10, 5, 3, 1} <= sides and x.shape == (1, 256, 1, 1) and count == 2 * 27 * 8 * 100
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("ceil_mode=True", "ceil_mode=False"),  # 75 becomes 37
+        ("padding=6, dilation=6", "padding=5, dilation=6"),
+        ("(256, 3, 1, 0)]", "(256, 3, 2, 1)]"),  # the last two maps shrink by their border
+        ("get_total_flops()", "get_total_flops() / 2"),  # multiply-adds
+    ],
+)
+def test_flops_of_the_lineage(defect):
+    assert lineage_agrees(load("lineage"))
+    assert not lineage_agrees(load("lineage", defect))
+
+
+def top_down_agrees(code) -> bool:
+    """Cell by cell: the sum of the cells above it in all coarser maps."""
+    maps = [torch.randn(1, 2, 16 >> k, 24 >> k) for k in range(4)]
+    for k, got in enumerate(code.top_down(maps)):
+        for y, x in itertools.product(range(16 >> k), range(24 >> k)):
+            cells = [maps[j][0, :, y >> j - k, x >> j - k] for j in range(k, 4)]
+            if not torch.allclose(got[0, :, y, x], sum(cells)):
+                return False
+    return len(code.top_down(maps)) == 4
+
+
+def test_feature_pyramid():
+    assert top_down_agrees(load("feature_pyramid"))
+    for defect in (
+        ("scale_factor=2)", "scale_factor=2, mode='bilinear')"),
+        ("m + F.interpolate", "m - F.interpolate"),
+        ("out = [maps[-1]]", "out = [maps[-1] * 0]"),  # forgets the coarsest map
+    ):
+        assert not top_down_agrees(load("feature_pyramid", defect)), defect

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from onnx_operators import onnx_nms
+from scipy.stats import zscore
 from skimage.exposure import equalize_hist
 from snippet_functions import load_functions
 
@@ -151,10 +152,25 @@ def explanation_agrees(code) -> bool:
 
 def test_explanation_equals_brute_force():
     assert explanation_agrees(load("part_votes"))
-    code = load("temporal_fusion")
+
+
+def evidence_agrees(code) -> bool:
     x, mean, std = torch.rand(5, 2, 3), torch.rand(3, 2, 3), 0.1 + torch.rand(3, 2, 3)
     want = torch.distributions.Normal(mean, std).log_prob(x[:, None]).clamp(min=-1.4)
-    assert torch.allclose(code.evidence(x, mean, std), want.sum((2, 3)))
+    return torch.allclose(code.evidence(x, mean, std), want.sum((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        (" - (std * (2 * torch.pi) ** 0.5).log()", ""),  # wide classes would win
+        ("min=-1.4", "max=-1.4"),
+        (".sum((2, 3))", ".sum((1, 2))"),
+    ],
+)
+def test_evidence_is_torchs_density(defect):
+    assert evidence_agrees(load("temporal_fusion"))
+    assert not evidence_agrees(load("temporal_fusion", defect))
 
 
 @pytest.mark.parametrize(
@@ -189,8 +205,8 @@ def test_equalization_equals_scikit_image():
 # --- the spatial transformer's placing ---------------------------------------------------
 
 
-def test_place_puts_the_digit_where_it_says():
-    code = load("spatial_transformer")
+def place_agrees(code) -> bool:
+    """The digit is where its shift says."""
     code.place.__globals__["k"] = torch.arange(8)
     x = torch.rand(6, 3, 8, 8)
     big, shift = code.place(x, 4)
@@ -198,4 +214,43 @@ def test_place_puts_the_digit_where_it_says():
         dx, dy = shift[n, s].long().tolist()
         want = torch.zeros(16, 16)
         want[4 + dy : 12 + dy, 4 + dx : 12 + dx] = x[n, s]
-        assert torch.equal(big[n, s], want)
+        if not torch.equal(big[n, s], want):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("4 + dy", "4 - dy"),
+        ("[dx, dy]", "[dy, dx]"),
+        ("rows.mT @ x @ columns", "rows.mT @ x.mT @ columns"),
+    ],
+)
+def test_place_of_the_digit(defect):
+    assert place_agrees(load("spatial_transformer"))
+    assert not place_agrees(load("spatial_transformer", defect))
+
+
+def light_agrees(code) -> bool:
+    """SciPy's z-scores, whatever gain and offset; the shadow column by column."""
+    x = torch.rand(3, 2, 8, 8)
+    scores = torch.from_numpy(zscore(x.flatten(2).numpy(), axis=2, ddof=1)).view_as(x)
+    shade = x.clone()
+    shade[..., 0] *= 0.4
+    shade[..., 1] *= 0.4
+    return (
+        torch.allclose(code.standardize(x), scores)
+        and torch.allclose(code.standardize(3 * x + 2), scores)
+        and torch.equal(code.shadow(x, 0.4, 2), shade)
+    )
+
+
+def test_light():
+    assert light_agrees(load("gain_and_offset"))
+    for defect in (
+        ("x.mean((-2, -1), True)", "x.mean()"),
+        ("x.std(", "x.var("),
+        ("torch.arange(8) < edge", "torch.arange(8) <= edge"),
+    ):
+        assert not light_agrees(load("gain_and_offset", defect)), defect

@@ -300,23 +300,60 @@ def test_calibration(defect):
 # --- Counting ----------------------------------------------------------------------------
 
 
-def test_mobilenet_counts():
+def counts_agree(energy, memory) -> bool:
     """The energy snippet's counts equal torch's, on the memory snippet's network."""
-    memory = load("memory_footprint")
-    net = memory.mobilenet("meta")
+    net, values = memory.mobilenet("meta"), []
+    for layer in net:
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            layer.register_forward_hook(lambda _, x, y: values.append(x[0].numel() + y.numel()))
     with FlopCounterMode(display=False) as counter:
         net(torch.empty(1, 3, 224, 224, device="meta"))
-    macs, weights, _ = map(sum, zip(*load("energy_model").mobilenet(224)))
-    assert macs == counter.get_total_flops() / 2
-    assert weights == sum(w.numel() for w in net.parameters() if w.dim() > 1)
-    assert memory.peak_values(net, 224) == 112 * 112 * (32 + 64)  # the first pointwise layer
+    expected = counter.get_total_flops() / 2, sum(p.numel() for p in net.parameters() if p.dim() > 1)
+    counts = tuple(map(sum, zip(*energy.mobilenet(224))))
+    return counts == (*expected, sum(values)) and (
+        memory.peak_values(net, 224) == 112 * 112 * (32 + 64)  # the first pointwise layer
+    )
 
 
-def test_int8_state_gives_the_weights_back():
-    memory = load("memory_footprint")
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("h * h * 9 * c, 9 * c", "h * h * 9 * c * c, 9 * c"),  # not depthwise
+        ("read + h * h * c", "2 * h * h * c"),  # a stride reads more than it writes
+        ("h * h * c * o, c * o", "h * h * c * o, c"),
+        ("h, c = size // 2, 32", "h, c = size, 32"),
+    ],
+)
+def test_mobilenet_counts(defect):
+    assert counts_agree(load("energy_model"), load("memory_footprint"))
+    assert not counts_agree(load("energy_model", defect), load("memory_footprint"))
+
+
+@pytest.mark.parametrize(
+    "defect", [(", groups=groups", ""), ("x.numel() + y.numel()", "2 * x.numel()")]
+)
+def test_mobilenet_network_defects_are_caught(defect):
+    assert not counts_agree(load("energy_model"), load("memory_footprint", defect))
+
+
+def int8_state_agrees(memory) -> bool:
+    """It gives the weights back, to half a step."""
     state = nn.Conv2d(3, 8, 3).state_dict()
     packed = memory.as_int8(state)
-    assert packed["weight"].dtype == torch.int8 and packed["bias"].dtype == torch.int32
     s = packed["weight.scale"].view(-1, 1, 1, 1)
     error = (s * packed["weight"] - state["weight"]).abs()
-    assert (error <= s / 2 + 1e-9).all()
+    dtypes = packed["weight"].dtype, packed["bias"].dtype
+    return dtypes == (torch.int8, torch.int32) and (error <= s / 2 + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("/ 127", "/ 255"),
+        (".abs().amax(1)", ".amax(1)"),
+        ("torch.round(w /", "torch.floor(w /"),
+    ],
+)
+def test_int8_state(defect):
+    assert int8_state_agrees(load("memory_footprint"))
+    assert not int8_state_agrees(load("memory_footprint", defect))

@@ -175,6 +175,15 @@ def test_pretexts_catch_defects(old, new, check, monkeypatch):
         check(load_functions(f"{TOPIC}/pretexts", defect=(old, new)), monkeypatch)
 
 
+def warped(image, angle, zoom, shift):
+    """The affine map in SciPy's convention: rows first, sizes in pixels; shift is x, y."""
+    sin, cos = np.sin(angle), np.cos(angle)
+    matrix = zoom * np.array([[cos, sin], [-sin, cos]])
+    center = np.full(2, 3.5)
+    offset = center - matrix @ center + 4 * np.asarray(shift)[::-1]
+    return ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+
+
 def views_agree_with_scipy(code) -> None:
     """Replay the random draws and warp with SciPy; with half turns, 6 becomes 9."""
     torch.manual_seed(0)
@@ -187,13 +196,7 @@ def views_agree_with_scipy(code) -> None:
         zoom, shift = torch.rand(40) * 0.5 + 0.75, torch.rand(2, 40) * 0.5 - 0.25
         a = degrees.deg2rad().numpy()
         for n in range(40):
-            sin, cos, scale = np.sin(a[n]), np.cos(a[n]), zoom[n].item()
-            matrix = scale * np.array([[cos, sin], [-sin, cos]])  # rows first
-            center, move = np.full(2, 3.5), 4 * shift[:, n].numpy()[::-1]
-            expected = ndimage.affine_transform(
-                x[n, 0].numpy(), matrix, center - matrix @ center + move, order=1,
-                mode="grid-constant",
-            )  # fmt: skip
+            expected = warped(x[n, 0].numpy(), a[n], zoom[n].item(), shift[:, n])
             np.testing.assert_allclose(ours[n, 0].numpy(), expected, atol=1e-9)
 
 
@@ -209,3 +212,39 @@ def test_view():
 def test_view_catches_defects(old, new):
     with pytest.raises(AssertionError):
         views_agree_with_scipy(load_functions(f"{TOPIC}/simclr", defect=(old, new)))
+
+
+def collapse_agrees(code) -> None:
+    """Cosine and hinge in NumPy; the views' draws again, warped with SciPy."""
+    a, b = torch.randn(2, 9, 5)
+    alike = [p @ q / np.linalg.norm(p) / np.linalg.norm(q) for p, q in zip(a.numpy(), b.numpy())]
+    np.testing.assert_allclose(code.cosine(a, b), -np.mean(alike))
+    z = torch.randn(9, 5) * torch.tensor([0.0, 0.3, 0.9, 2, 5])
+    std = np.sqrt(np.var(z.numpy(), axis=0, ddof=1) + 1e-4)
+    np.testing.assert_allclose(code.low_variance(z), np.maximum(0, 1 - std).mean())
+    x = torch.rand(20, 1, 8, 8)
+    torch.manual_seed(1)
+    ours = code.view(x)
+    torch.manual_seed(1)
+    angle = np.deg2rad(torch.empty(20).uniform_(-25, 25).numpy())
+    shift = torch.empty(2, 20).uniform_(-0.25, 0.25)
+    expected = [warped(x[n, 0].numpy(), angle[n], 1, shift[:, n]) for n in range(20)]
+    np.testing.assert_allclose(ours[:, 0], expected, atol=1e-9)
+
+
+def test_collapse():
+    collapse_agrees(load_functions(f"{TOPIC}/collapse"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("-F.cosine_similarity(a, b)", "F.cosine_similarity(a, b)"),
+        ("(z.var(0) + 1e-4).sqrt()", "z.var(0)"),
+        (".relu().mean()", ".mean()"),
+        ("-a.sin(), dx, a.sin()", "a.sin(), dx, a.sin()"),
+    ],
+)
+def test_collapse_catches_defects(old, new):
+    with pytest.raises(AssertionError):
+        collapse_agrees(load_functions(f"{TOPIC}/collapse", defect=(old, new)))

@@ -303,12 +303,26 @@ def test_spp():
     assert not spp_agrees(load("pyramids", ("in (4, 2, 1)", "in (1, 2, 4)")))
 
 
-def test_dense_block_is_the_recursion():
-    block = load("dense_block").DenseBlock(5, 3, 2).eval()
+def dense_block_agrees(code) -> bool:
+    """The recursion, each layer reading all maps before it."""
+    block = code.DenseBlock(5, 3, 2).eval()
     x = y = torch.randn(2, 5, 6, 7)
     for layer in block.layers:
         y = torch.cat([y, layer(y)], 1)
-    assert torch.allclose(block(x), y) and y.shape[1] == 5 + 3 * 2
+    return y.shape[1] == 5 + 3 * 2 and torch.allclose(block(x), y)
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("range(layers)", "range(layers - 1)"),
+        ("layer(torch.cat(maps, 1))", "layer(torch.cat(maps[::-1], 1))"),
+        ("return torch.cat(maps, 1)", "return torch.cat(maps[1:] + [x], 1)"),
+    ],
+)
+def test_dense_block(defect):
+    assert dense_block_agrees(load("dense_block"))
+    assert not dense_block_agrees(load("dense_block", defect))
 
 
 def test_same_histogram_is_the_rank():

@@ -255,3 +255,43 @@ def test_order_generator():
             code.sequences.__globals__[name] = value
         code.k_width = 3
         assert windows_agree(code) == good, defect
+
+
+# --- reviews and their network ---------------------------------------------------------
+
+
+def reviews_agree(code) -> bool:
+    """Each word in its place, the sign as a product; the network window by window."""
+    words = [*code.YES, *code.NO, *code.GOOD, *code.BAD, *code.NOUNS, *code.ENDS, "the", "was"]
+    code.reviews.__globals__["WORDS"] = words
+    pairs = [("very", "good"), ("not", "good"), ("truly", "dull"), ("barely", "weak")]
+    sign = {w: 1 if w in {*code.YES, *code.GOOD} else -1 for w in words}
+    texts, y = code.reviews(pairs, 80)
+    split = [text.split() for text in texts]
+    for (the, noun, was, m, a, end), label in zip(split, y.tolist()):
+        if (the, was) != ("the", "was") or noun not in code.NOUNS or end not in code.ENDS:
+            return False
+        if (m, a) not in pairs or label != (sign[m] * sign[a] > 0):
+            return False
+    if {(t[3], t[4]) for t in split} != {*pairs}:
+        return False
+    net = code.TextCNN()
+    for text, got in zip(split[:5], net(texts[:5])):
+        e = torch.stack([net.embed.weight[words.index(w)] for w in text])
+        w, b = net.conv.weight, net.conv.bias
+        windows = [(w[..., 0] @ e[i] + w[..., 1] @ e[i + 1] + b).clamp(min=0) for i in range(5)]
+        best = torch.stack(windows).max(0).values
+        if not torch.allclose(got, net.out.weight[0] @ best + net.out.bias[0]):
+            return False
+    return True
+
+
+def test_reviews():
+    assert reviews_agree(load("unseen_bigrams"))
+    for defect in (
+        ("(m in YES) == (a in GOOD)", "(m in YES) != (a in GOOD)"),
+        ("[pick(pairs) for", "[pairs[0] for"),
+        (".amax(2)", ".mean(2)"),
+        (".transpose(1, 2)).relu()", ".transpose(1, 2))"),
+    ):
+        assert not reviews_agree(load("unseen_bigrams", defect)), defect

@@ -280,21 +280,37 @@ def test_greedy():
         assert code.greedy(cost) == expected
 
 
-def test_low_score_match_is_the_best_within_reach():
-    code, rng = load("low_score_pass"), np.random.default_rng(0)
+def low_score_match_agrees(code) -> bool:
+    """The pairs are allowed, within reach and the cheapest, a miss costing the reach."""
+    rng = np.random.default_rng(0)
     for _ in range(30):
         tracks = [{"at": rng.uniform(0, 20, 2)} for _ in range(4)]
         boxes, allowed = rng.uniform(0, 20, (6, 2)), rng.random(6) < 0.7
         pairs = code.match(tracks, boxes, allowed)
-        assert all(allowed[c] for _, c in pairs)
         distance = [[np.hypot(*(b - k["at"])) for b in boxes] for k in tracks]
         cost = np.minimum(np.array(distance), code.REACH)
         cost[:, ~allowed] = code.REACH
         padded = np.hstack([cost, np.full((4, 4), code.REACH)])
         best = padded[linear_sum_assignment(padded)].sum()
-        got = sum(np.hypot(*(boxes[c] - k["at"])) for k, c in pairs)
-        assert abs(got + code.REACH * (4 - len(pairs)) - best) < 1e-9
-        assert all(np.hypot(*(boxes[c] - k["at"])) < code.REACH for k, c in pairs)
+        gaps = [np.hypot(*(boxes[c] - k["at"])) for k, c in pairs]
+        if abs(sum(gaps) + code.REACH * (4 - len(pairs)) - best) > 1e-9:
+            return False
+        if not all(allowed[c] for _, c in pairs) or max(gaps, default=0) >= code.REACH:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        ("np.minimum(cost, REACH)", "cost"),  # far tracks push near ones off their boxes
+        ("(tracks[r], index[c])", "(tracks[r], c)"),
+        (" if cost[r, c] < REACH", ""),
+    ],
+)
+def test_low_score_match(defect):
+    assert low_score_match_agrees(load("low_score_pass"))
+    assert not low_score_match_agrees(load("low_score_pass", defect))
 
 
 # --- MOTA and IDF1 against py-motmetrics ------------------------------------------------
@@ -364,3 +380,72 @@ def test_metrics_equal_motmetrics(videos):
 )
 def test_metric_defects_are_caught(defect, videos):
     assert not metrics_agree(load("mota_idf1", defect), videos)
+
+
+# --- a Kalman filter against conditioning on all measurements at once --------------------
+
+
+def motion_agrees(code) -> bool:
+    """The joint Gaussian of all states, given what was measured up to each frame; SciPy's pairing."""
+    step, seen, last = torch.tensor([[1.0, 1], [0, 1]]), code.SEEN, code.SEEN + code.GAP
+    for q, r in ((0.01, 1.0), (0.3, 2.0)):
+        Q = torch.diag(torch.tensor([q / 3, q]))
+        code.track.__globals__.update(F=step, Q=Q, R=r)
+        z = 5 * torch.randn(3, 2, last + 1)
+        places, variances = code.track(z)
+        cov = {(0, 0): torch.diag(torch.tensor([r, 9.0]))}
+        for t in range(1, last + 1):
+            for s in range(t):
+                cov[t, s] = step @ cov[t - 1, s]
+                cov[s, t] = cov[t, s].T
+            cov[t, t] = step @ cov[t - 1, t - 1] @ step.T + Q
+        joint = torch.tensor([[cov[s, t][0, 0] for t in range(last + 1)] for s in range(last + 1)])
+        for t in range(1, last + 1):
+            known = slice(1, min(t + 1, seen))
+            gain = torch.linalg.solve(joint[known, known] + r * torch.eye(known.stop - 1), joint[known, t])
+            mean = z[..., 0] + (z[..., known] - z[..., :1]) @ gain
+            variance = joint[t, t] - joint[t, known] @ gain
+            if not torch.allclose(places[..., t], mean) or not torch.allclose(variances[t], variance):
+                return False
+    place, found = torch.randn(2, 50, 2)
+    swaps = [linear_sum_assignment(np.abs(p[:, None] - d) ** 2)[1][0] for p, d in zip(place.numpy(), found.numpy())]
+    return abs(code.switched(place, found) - np.mean(swaps)) < 1e-12
+
+
+def test_kalman_through_a_gap():
+    assert motion_agrees(load("kalman_occlusion"))
+    for defect in (
+        ("F @ P @ F.T + Q", "F @ P @ F.T"),
+        ("(P[0, 0] + R)", "P[0, 0]"),
+        ("if t < SEEN", "if t <= SEEN"),
+        ("P - K[:, None] * P[0]", "P"),  # never surer
+        ("swap < keep", "swap > keep"),
+    ):
+        assert not motion_agrees(load("kalman_occlusion", defect)), defect
+
+
+# --- re-identification ------------------------------------------------------------------
+
+
+def identities_agree(code) -> bool:
+    """The best of all 8! assignments; template matching as NumPy's correlation."""
+    orders = np.array(list(itertools.permutations(range(8))))
+    before = torch.randn(24, 5)
+    after, right = before + 2 * torch.randn(24, 5), 0
+    for a, b in zip(before.numpy().reshape(3, 8, 5), after.numpy().reshape(3, 8, 5)):
+        best = orders[(a @ b.T)[np.arange(8), orders].sum(1).argmax()]
+        right += (best == np.arange(8)).sum()
+    seen = torch.rand(6, 1, 4, 4)
+    flat = code.pixels(seen)
+    alike = torch.from_numpy(np.corrcoef(seen.flatten(1).numpy()))
+    return torch.allclose(flat @ flat.T, alike) and abs(code.correct(before, after) - right / 24) < 1e-9
+
+
+def test_identities():
+    assert identities_agree(load("reidentification"))
+    for defect in (
+        ("-(a @ b.T)", "(a @ b.T)"),
+        ("right / len(before)", "right / 8"),
+        ("flat - flat.mean(1, keepdim=True)", "flat"),
+    ):
+        assert not identities_agree(load("reidentification", defect)), defect

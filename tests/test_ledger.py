@@ -1,0 +1,112 @@
+"""The ledger and the replication: every claim has its row, and no seed of the author's survives."""
+
+import csv
+import json
+import re
+from collections import Counter
+
+import lxml.html
+import pytest
+import runner
+from ledger import VERDICTS, read_claims
+from playwright.sync_api import expect
+from record import ROOT, snippet_names
+from replicate import ENOUGH, RUNS, offsets
+
+DRAWS = {  # each way in which snippets draw numbers
+    "torch": "torch.manual_seed(0); print(torch.rand(3))",
+    "a tensor as seed": "torch.manual_seed(torch.tensor([0, 1])[0]); print(torch.rand(3))",
+    "a generator": "g = torch.Generator().manual_seed(0); print(torch.rand(3, generator=g))",
+    "no seed": "print(torch.rand(3))",
+    "NumPy": "print(np.random.default_rng(0).random(3))",
+    "NumPy's old seed": "np.random.seed(0); print(np.random.rand(3))",
+    "scikit-learn": "print(train_test_split(list(range(50)), random_state=0)[1])",
+    "random": "random.seed(0); print(random.random(), random.Random(0).random())",
+    "a child process": "print(subprocess.run([sys.executable, '-c', 'import torch; torch.manual_seed(0); "
+    "print(torch.rand(3))'], capture_output=True, text=True).stdout)",
+}
+IMPORTS = (
+    "import random, subprocess, sys\nimport numpy as np\nimport torch\nfrom sklearn.model_selection import train_test_split\n"
+)
+
+
+@pytest.mark.parametrize("way", DRAWS)
+def test_replication_moves_every_seed(way):
+    futures = [runner.submit(IMPORTS + DRAWS[way], way, seed_offset=offset) for offset in (None, 1000, 1000, 2000)]
+    runs = [future.result() for future in futures]
+    assert not any(run.error for run in runs), runs
+    plain, one, again, other = (run.stdout for run in runs)
+    assert one == again
+    assert len({plain, one, other}) == 3
+
+
+def test_a_claim_that_only_the_printed_seed_supports_does_not_hold():
+    source = "import torch\ntorch.manual_seed(3)\nassert (torch.rand(6) < 0.5).sum() in (0, 6)"
+    held = [not runner.submit(source, "luck", seed_offset=offset).result().error for offset in offsets("2026-11-23")]
+    assert sum(held) < ENOUGH
+
+
+def test_offsets_follow_from_the_date():
+    assert offsets("2026-11-23") == offsets("2026-11-23") != offsets("2026-11-24")
+    assert len(set(offsets("2026-11-23"))) == RUNS
+
+
+def test_every_snippet_is_a_row_that_links_there_and_back(site):
+    claims = {claim.snippet: claim for claim in read_claims()}
+    assert sorted(claims) == snippet_names()
+    ledger = lxml.html.parse(str(site / "ledger.html")).getroot()
+    rows = {node.get("id"): node for node in ledger.cssselect(".ledger li")}
+    assert set(rows) == {claim.id for claim in claims.values()}
+    pages = {claim.page for claim in claims.values()}
+    back = {
+        link.get("href").partition("#")[2]: page
+        for page in pages
+        for link in lxml.html.parse(str(site / page.replace(".md", ".html"))).getroot().cssselect("p.stamp a")
+    }
+    for claim in claims.values():
+        row = rows[claim.id]
+        assert row.cssselect("a")[0].get("href") == f"{claim.page.replace('.md', '.html')}#{claim.anchor}"
+        assert row.cssselect("pre")[0].text_content() == claim.output
+        assert back[claim.id] == claim.page
+
+
+def test_downloads_hold_the_same_rows(site):
+    rows = json.loads((site / "ledger.json").read_text())
+    with open(site / "ledger.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [{key: str(value) for key, value in row.items()} for row in rows] == table
+    assert len(table) == len(snippet_names())
+    for row in rows:
+        recorded = (ROOT / f"snippets/{row['snippet']}.out").read_text()
+        assert row["output"] == recorded.rstrip()
+        assert row["held"] >= min(ENOUGH, row["runs"])
+
+
+def test_rows_can_be_filtered_and_the_view_linked(open_page, address):
+    claims = read_claims()
+    page = open_page(f"{address}/ledger.html")
+    visible = page.locator(".ledger li:visible")
+    expect(visible).to_have_count(len(claims))
+    for verdict, count in Counter(claim.verdict for claim in claims).items():
+        page.get_by_label("Verdict").select_option(verdict)
+        expect(visible).to_have_count(count)
+        expect(page.locator(".ledger output")).to_have_text(f"{count} of {len(claims)} claims")
+    page.get_by_label("Verdict").select_option("fails")
+    page.get_by_label("Section").select_option("efficiency")
+    some = [claim for claim in claims if (claim.verdict, claim.section) == ("fails", "efficiency")]
+    expect(visible).to_have_count(len(some))
+    page.goto(page.url)  # the address holds the choice
+    expect(page.get_by_label("Section")).to_have_value("efficiency")
+    expect(visible).to_have_count(len(some))
+    page.goto(f"{address}/ledger.html?words=mixup#{claims[0].id}")
+    assert 0 < visible.count() < len(claims)
+    assert all("mixup" in text.lower() for text in visible.all_text_contents())
+
+
+def test_verdicts_of_ledger_and_pages_agree():
+    shown = Counter(
+        verdict
+        for path in (ROOT / "docs").glob("*/*.md")
+        for verdict in re.findall(rf"^!!! ({'|'.join(VERDICTS)}) ", path.read_text(), re.M)
+    )
+    assert shown == Counter(claim.verdict for claim in read_claims())
