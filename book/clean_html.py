@@ -115,7 +115,12 @@ def _clean(
     etree.strip_tags(body, etree.Comment)
     for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download]"):
         node.drop_tree()
-    for node in body.cssselect("details"):  # paper does not unfold
+    for node in body.cssselect("details"):  # paper does not unfold; the code of a lab's solution says what it is
+        if node.findtext("summary") == "Solution":
+            node.cssselect(".language-python")[0].set("data-file", "Solution")
+            node.find("summary").drop_tree()
+            node.drop_tag()
+    for node in body.cssselect("details"):
         node.tag = "div"
         node.set("class", "admonition " + (node.get("class") or "question"))
     for node in body.cssselect("summary"):
@@ -211,7 +216,9 @@ def _code_blocks(chapter: Chapter, book: Book, snippets: Path) -> None:
         block[0].text = node.text_content().rstrip("\n")
         block.set("data-runs", _runs(node.cssselect("code")[0]))
         block.tail = node.tail
-        if language == "python":
+        if file := node.get("data-file"):
+            block.set("data-file", file)
+        elif language == "python":
             heading = node.xpath("preceding::*[self::h3 or self::h4][@id][1]")
             technique = re.sub(r"^q\d+-", "", heading[-1].get("id")) if heading else ""
             name = f"{chapter.id}/{technique.replace('-', '_')}.py"

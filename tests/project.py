@@ -40,7 +40,8 @@ def copy_project(target: Path) -> Path:
     config = re.sub(r"      - labs/.*\n", "", (target / "mkdocs.yml").read_text())
     for folder in ("docs/labs", "snippets/labs"):
         shutil.rmtree(target / folder, ignore_errors=True)
-    for page in set((target / "docs").glob("*/*.md")) - set((target / "docs").glob("foundations/*.md")):
+    kept = {*(target / "docs").glob("foundations/*.md"), target / "docs/cheat-sheets/foundations.md"}
+    for page in set((target / "docs").glob("*/*.md")) - kept:
         page.unlink()
         shutil.rmtree(target / "snippets" / page.stem, ignore_errors=True)  # a cheat sheet has none
         config = config.replace(f"      - {page.relative_to(target / 'docs')}\n", "")

@@ -74,7 +74,9 @@ def submit(
     return _pool.submit(_run, source, name, cpu_limit, wall_limit, seed_offset)
 
 
-def _run(source: str, name: str, cpu_limit: float, wall_limit: float, seed_offset: int | None) -> Run:
+def _run(
+    source: str, name: str, cpu_limit: float, wall_limit: float, seed_offset: int | None, again: bool = True
+) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="answer-book-"))
     try:
         (folder / "empty").mkdir()
@@ -88,6 +90,9 @@ def _run(source: str, name: str, cpu_limit: float, wall_limit: float, seed_offse
             process.join()
         result = Run(name, stdout=(folder / "stdout").read_text(errors="replace"))
         stderr = (folder / "stderr").read_text(errors="replace")
+        if process.exitcode == 255 and not stderr and again:
+            # What multiprocessing says when its server lost a child's exit code, once in thousands.
+            return _run(source, name, cpu_limit, wall_limit, seed_offset, again=False)
         if timed_out:
             result.error = f"{name}: killed, still running after {wall_limit:g} s of wall time"
         elif process.exitcode == -signal.SIGXCPU:

@@ -250,7 +250,7 @@ def test_failing_record_changes_no_file(project):
     assert result.returncode == 1
     assert f"{name} (0.0 CPU s): FAILED, recorded files left as they were" in result.stdout
     assert "RuntimeError: broken" in result.stderr
-    assert "backpropagation/good" in result.stdout and "output new" in result.stdout
+    assert "backpropagation/good" in result.stdout and "good.out new" in result.stdout
     assert all(path.read_bytes() == content for path, content in recorded.items())
     after = (project / "snippets/recorded.json").read_text()
     line = next(line for line in before.splitlines() if f'"{name}"' in line)

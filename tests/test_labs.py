@@ -12,7 +12,7 @@ from labs import CPU_SECONDS, lab_names, notebook_path, read_script
 from record import ROOT
 
 SIZE = 200_000  # bytes of a lab's page, compressed, without its figures
-QUESTION = re.compile(r"\]\(\.\./([\w-]+/[\w-]+)\.html#(q\d+)")
+QUESTION = re.compile(r"\]\(\.\./([\w-]+/[\w-]+)\.html#(q\d+)\)")
 
 
 def script(name: str) -> str:

@@ -40,12 +40,13 @@ def _without_debris(docs: list[dict]) -> Iterator[dict]:
             yield doc
         elif "#" in doc["location"]:
             doc["text"] = doc["text"].split("<pre")[0]
+            doc["title"] = doc["title"].rstrip("\u00b6 ")
             if doc["title"] == page["title"]:
                 page["text"] = doc["text"]
             else:
                 yield doc
         else:
-            page = doc
+            page = doc | {"text": ""}
             yield page
 
 
