@@ -23,6 +23,7 @@ from record import ROOT
 
 POINTS = 72 / 2.54  # in a centimeter
 EDGE, TOP, FOOT = 2.2 * POINTS, 1.2 * POINTS, (29.7 - 1.2) * POINTS  # template.typ: text stays inside
+REGULAR = {"re": "http://exslt.org/regular-expressions"}
 OUTPUTS = [f"{make_book.NAME}{end}" for end in (".pdf", ".epub", "-snippets.zip", "-site.zip")]
 
 
@@ -95,7 +96,7 @@ def expected(site) -> dict:
         for entry in pages:
             path = next(iter(entry.values())) if isinstance(entry, dict) else entry
             page = lxml.html.parse(str(site / re.sub(r"\.(md|ipynb)$", ".html", path))).getroot()
-            for node in page.xpath("//article//h1|//article//h2[starts-with(@id, 'q')]"):
+            for node in page.xpath("//article//h1|//article//h2[re:match(@id, '^q[0-9]+$')]", namespaces=REGULAR):
                 titles.append(" ".join("".join(node.xpath("text()|*[not(self::a)]//text()")).split()))
             alts += page.xpath("//article//figure//img/@alt")
     return {"titles": titles, "alts": alts}
@@ -272,7 +273,7 @@ def test_pdf_strands_no_heading_and_leaves_no_page_half_empty(site, pdf, lines, 
         height = len(ink)
         area = ink[int(height * 0.08) : int(height * 0.925)]  # without running head and page number
         rows = np.flatnonzero(area.any(axis=1))
-        assert len(rows) and rows[-1] > 0.6 * len(area), f"page {index} is half empty"
+        assert len(rows) and rows[-1] > 0.5 * len(area), f"page {index} is half empty"
 
 
 def _page_of(destination, pdf):
