@@ -96,7 +96,8 @@ def expected(site) -> dict:
         for entry in pages:
             path = next(iter(entry.values())) if isinstance(entry, dict) else entry
             page = lxml.html.parse(str(site / re.sub(r"\.(md|ipynb)$", ".html", path))).getroot()
-            for node in page.xpath("//article//h1|//article//h2[re:match(@id, '^q[0-9]+$')]", namespaces=REGULAR):
+            sections = "h2" if path.endswith(".ipynb") else "h2[re:match(@id, '^q[0-9]+$')]"
+            for node in page.xpath(f"//article//h1|//article//{sections}", namespaces=REGULAR):
                 titles.append(" ".join("".join(node.xpath("text()|*[not(self::a)]//text()")).split()))
             alts += page.xpath("//article//figure//img/@alt")
     return {"titles": titles, "alts": alts}
