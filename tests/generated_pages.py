@@ -15,10 +15,9 @@ from pathlib import Path
 
 import yaml
 from corrections import corrections_page
-from ledger import ledger_files
+from ledger import MARKS, ledger_files
 from record import ROOT
 
-VERDICT_MARKS = {"holds": "✓", "holds-when": "≈", "fails": "✗"}
 DIFFICULTIES = ("basic", "medium", "hard")
 NOTE = "<!-- Written by `make index` from questions.yml{}; edit {}, not this page. -->"
 
@@ -79,7 +78,7 @@ def read_answers(root: Path = ROOT) -> dict[int, Answer]:
 def _answer(text: str, number: int) -> Answer:
     short = re.search(r'^!!! abstract "Short answer"\n\n((?:    .*\n|\n)+)', text, re.MULTILINE)
     claims = re.findall(
-        rf"^#### ([^\n]+?) *\{{ #q{number}-\S+ \}}$(?:(?!^##).)*?^!!! ({'|'.join(VERDICT_MARKS)}) ",
+        rf"^#### ([^\n]+?) *\{{ #q{number}-\S+ \}}$(?:(?!^##).)*?^!!! ({'|'.join(MARKS)}) ",
         text,
         re.MULTILINE | re.DOTALL,
     )
@@ -90,7 +89,7 @@ def _answer(text: str, number: int) -> Answer:
             for tex in re.findall(r"^\s*\$\$\n(.*?)\n\s*\$\$", text.partition("\n### Evidence")[0], re.M | re.S)
         ),
         wrong=tuple(title.replace('\\"', '"') for title in re.findall(r'^!!! wrong "(.*)"$', text, re.MULTILINE)),
-        claims=tuple((VERDICT_MARKS[verdict], title) for title, verdict in claims),
+        claims=tuple((MARKS[verdict], title) for title, verdict in claims),
     )
 
 

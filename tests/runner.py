@@ -30,7 +30,7 @@ PRELOAD = [
 ]  # fmt: skip
 
 # One thread each: snippets run two at a time on two cores. Digits must not depend on it: `make
-# test-elsewhere` runs them with two threads and without the processor's vector instructions.
+# elsewhere` runs them with two threads and without the processor's vector instructions.
 THREADS = os.environ.get("SNIPPET_THREADS", "1")
 os.environ.update(OMP_NUM_THREADS=THREADS, MKL_NUM_THREADS=THREADS, OPENBLAS_NUM_THREADS=THREADS)
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", MPLBACKEND="svg")

@@ -21,10 +21,9 @@ def trim(site: Path) -> None:
     """Rewrite ``search/search_index.json`` and, for pages opened from disk, ``search_index.js``."""
     path = site / "search/search_index.json"
     index = json.loads(path.read_text())
-    index["docs"] = [*_without_debris(index["docs"])]
     index["docs"] = [
         doc | {"text": _beginning(doc["text"])} | ({"boost": BOOST} if QUESTION.search(doc["location"]) else {})
-        for doc in index["docs"]
+        for doc in list(_without_debris(index["docs"]))  # a page's text comes with its first section
         if not doc["location"].endswith("-sources")
     ]
     text = json.dumps(index, separators=(",", ":"), ensure_ascii=False)
@@ -35,6 +34,7 @@ def trim(site: Path) -> None:
 def _without_debris(docs: list[dict]) -> Iterator[dict]:
     """A notebook's sections without what mkdocs-jupyter adds: its code a second time, as text, and an
     entry of its own for the page's title."""
+    page: dict = {}  # the entry of the lab itself, which comes before those of its sections
     for doc in docs:
         if not doc["location"].startswith("labs/"):
             yield doc
