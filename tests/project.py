@@ -46,6 +46,8 @@ def copy_project(target: Path) -> Path:
         shutil.rmtree(target / "snippets" / page.stem, ignore_errors=True)  # a cheat sheet has none
         config = config.replace(f"      - {page.relative_to(target / 'docs')}\n", "")
     config = re.sub(r"^  - .*:\n(?!    )", "", config, flags=re.MULTILINE)  # sections without a page
+    home = target / "docs/index.md"
+    home.write_text(re.sub(r"\[([^]]+)\]\(labs/[^)]+\)", r"\1", home.read_text()))
     (target / "mkdocs.yml").write_text(config)
     generated_pages.write(target)
     return target
