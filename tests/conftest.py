@@ -8,6 +8,7 @@ import make_book
 import pytest
 import runner
 from browsing import address, browser, open_page  # noqa: F401 - fixtures
+from labs import CPU_SECONDS as LAB_CPU_SECONDS
 from project import build
 from record import ROOT
 
@@ -34,10 +35,20 @@ def runs(request) -> dict:
     return {block: runner.submit(block.code, block.snippet) for block in blocks}
 
 
+@pytest.fixture(scope="session")
+def lab_runs(request) -> dict:
+    """A future per selected lab; its script is plain Python and runs alone, as a snippet does."""
+    labs = [item.callspec.params["lab"] for item in request.session.items if "lab_runs" in item.fixturenames]
+    scripts = {lab: (ROOT / f"snippets/labs/{lab}.py").read_text() for lab in labs}
+    return {lab: runner.submit(script, f"labs/{lab}", LAB_CPU_SECONDS) for lab, script in scripts.items()}
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _start_early(runs):
-    """The snippets run in the background while other tests use the waiting time."""
+def _start_early(request):
+    """Labs and snippets run in the background, at a lower priority, while the other tests run."""
+    request.getfixturevalue("lab_runs")
+    request.getfixturevalue("runs")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name == "test_snippets.py")  # ask for results last
+    items.sort(key=lambda item: bool({"runs", "lab_runs"} & set(item.fixturenames)))  # their results last

@@ -52,31 +52,32 @@ class Run:
     seeds: tuple[int, ...] = ()  # those it set, noted where they were shifted
 
 
-def submit(
+def submit(source: str, name: str, *limits, **options) -> "Future[Run]":
+    """Queue a source for :func:`run`, which explains the arguments; ``WORKERS`` run at a time."""
+    return _pool.submit(run, source, name, *limits, **options)
+
+
+def run(
     source: str,
     name: str,
     cpu_limit: float = CPU_SECONDS,
     wall_limit: float = WALL_SECONDS,
     seed_offset: int | None = None,
-) -> "Future[Run]":
-    """Queue ``source`` to run in a process of its own, ``WORKERS`` at a time.
+    again: bool = True,
+) -> Run:
+    """Run ``source`` in a process of its own, as ``__main__`` from a file in an empty folder.
 
     Args:
-        source: Python text, run as ``__main__`` from a file in an empty folder.
+        source: Python text.
         name: what error messages call it; also seeds the ids inside its SVG figures.
         cpu_limit: CPU seconds after which it is killed.
         wall_limit: wall-clock seconds after which it is killed.
         seed_offset: added to each seed that the source sets; ``None`` leaves it alone.
+        again: whether to run it once more if its exit code gets lost.
 
     Returns:
-        A future of :class:`Run`. A source that raises, hangs or dies gives a ``Run`` with ``error``.
+        What it did. A source that raises, hangs or dies gives a :class:`Run` with ``error``.
     """
-    return _pool.submit(_run, source, name, cpu_limit, wall_limit, seed_offset)
-
-
-def _run(
-    source: str, name: str, cpu_limit: float, wall_limit: float, seed_offset: int | None, again: bool = True
-) -> Run:
     folder = Path(tempfile.mkdtemp(prefix="answer-book-"))
     try:
         (folder / "empty").mkdir()
@@ -92,7 +93,7 @@ def _run(
         stderr = (folder / "stderr").read_text(errors="replace")
         if process.exitcode == 255 and not stderr and again:
             # What multiprocessing says when its server lost a child's exit code, once in thousands.
-            return _run(source, name, cpu_limit, wall_limit, seed_offset, again=False)
+            return run(source, name, cpu_limit, wall_limit, seed_offset, again=False)
         if timed_out:
             result.error = f"{name}: killed, still running after {wall_limit:g} s of wall time"
         elif process.exitcode == -signal.SIGXCPU:
@@ -111,7 +112,8 @@ def _run(
 
 def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) -> None:
     """Body of the forked process: set the scene, run the file, leave with its exit code."""
-    os.setsid()  # one group to kill
+    os.setpgid(0, 0)  # one group to kill
+    os.nice(10)  # others in this session go first: tests in the foreground, or a reader's work
     for descriptor, target in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{folder}/{target}", os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
     os.chdir(f"{folder}/empty")

@@ -173,7 +173,7 @@ def test_faults_that_the_strict_build_misses(project, tmp_path):
 
 
 def run(source, **limits):
-    return runner.submit(source, "topic/technique", **limits).result()
+    return runner.run(source, "topic/technique", **limits)
 
 
 def test_snippet_that_raises():

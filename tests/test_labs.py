@@ -6,9 +6,8 @@ import re
 
 import lxml.html
 import pytest
-import runner
 from compare import difference
-from labs import CPU_SECONDS, lab_names, notebook_path, read_script
+from labs import lab_names, notebook_path, read_script
 from record import ROOT
 
 SIZE = 200_000  # bytes of a lab's page, compressed, without its figures
@@ -101,9 +100,3 @@ def test_search_holds_no_notebook_debris(site):
     assert len([doc for doc in found if "#" not in doc["location"]]) == len(lab_names())
     for doc in found:
         assert not re.search(r"In ?\[|Copied!|¶|import torch|plt\.", doc["text"] + doc["title"]), doc
-
-
-@pytest.fixture(scope="session")
-def lab_runs() -> dict:
-    """A future per lab; its script is plain Python and runs alone, as a snippet does."""
-    return {name: runner.submit(script(name), f"labs/{name}", CPU_SECONDS) for name in lab_names()}

@@ -32,8 +32,7 @@ IMPORTS = (
 
 @pytest.mark.parametrize("way", DRAWS)
 def test_replication_moves_every_seed(way):
-    futures = [runner.submit(IMPORTS + DRAWS[way], way, seed_offset=offset) for offset in (None, 1000, 1000, 2000)]
-    runs = [future.result() for future in futures]
+    runs = [runner.run(IMPORTS + DRAWS[way], way, seed_offset=offset) for offset in (None, 1000, 1000, 2000)]
     assert not any(run.error for run in runs), runs
     plain, one, again, other = (run.stdout for run in runs)
     assert one == again
@@ -42,7 +41,7 @@ def test_replication_moves_every_seed(way):
 
 def test_a_claim_that_only_the_printed_seed_supports_does_not_hold():
     source = "import torch\ntorch.manual_seed(3)\nassert (torch.rand(6) < 0.5).sum() in (0, 6)"
-    held = [not runner.submit(source, "luck", seed_offset=offset).result().error for offset in offsets("2026-11-23")]
+    held = [not runner.run(source, "luck", seed_offset=offset).error for offset in offsets("2026-11-23")]
     assert sum(held) < ENOUGH
 
 
