@@ -1,4 +1,4 @@
-"""One clean HTML book from the built pages: parts, chapters, questions and three indexes.
+"""One clean HTML book from the built pages: parts, chapters, questions, a glossary and three indexes.
 
 Everything here either removes what only a browser needs, or names in classes and attributes what
 the PDF and the EPUB must know. Whatever a reader would miss (an image, a target) stops the build.
@@ -15,10 +15,12 @@ from lxml import etree, html
 
 # Pages that are no chapter. The list of questions becomes the indexes, and links to it land there.
 # The home page only leads to the others, the recipe for contributors is of use only beside the
-# sources, and the ledger, the corrections and the pages to practice repeat the answers: links to these become plain text.
+# sources, and the ledger, the index of snippets, the corrections and the pages to practice repeat the answers:
+# links to these become plain text.
 LIST = "questions.html"
-LEFT_OUT = re.compile(r"(index|contributing|ledger|corrections|practice|cheat-sheets/.*)\.html")
+LEFT_OUT = re.compile(r"(index|contributing|hosting|ledger|techniques|corrections|practice|cheat-sheets/.*)\.html")
 INTRODUCTION = "evidence.html"  # readers need its three verdicts before the first answer
+GLOSSARY = "glossary.html"  # stands behind the last part
 VERDICTS = ("holds", "holds-when", "fails")
 VERDICT_TITLES = ("Claims that hold", "Claims that hold under a condition", "Claims that do not hold here")
 # Classes of Pygments (two letters, else one) to the book's colors: comment, string, number, keyword,
@@ -60,17 +62,19 @@ def make_book(site: Path, nav: list, snippets: Path) -> Book:
     """Read the pages that MkDocs' nav names and join them to one book."""
     book = Book()
     parts: list[tuple[str, list[Chapter]]] = []
-    introduction = []
+    introduction: list[Chapter] = []
+    glossary: list[Chapter] = []
     for title, pages in _sections(nav):
         chapters = []
         for page in pages:
             if page == LIST or LEFT_OUT.fullmatch(page):
                 continue
             chapter = Chapter(page, _article(site / page, page))
-            (introduction if page == INTRODUCTION or not title else chapters).append(chapter)
+            outside = introduction if page == INTRODUCTION or not title else chapters
+            (glossary if page == GLOSSARY else outside).append(chapter)
         if chapters:
             parts.append((title, chapters))
-    chapters = introduction + [chapter for _, some in parts for chapter in some]
+    chapters = introduction + [chapter for _, some in parts for chapter in some] + glossary
     book.pages = [chapter.page for chapter in chapters]
     known = {chapter.page: {node.get("id") for node in chapter.body.iter() if node.get("id")} for chapter in chapters}
     tags, tag_list = _technique_index(site, known)
@@ -84,6 +88,7 @@ def make_book(site: Path, nav: list, snippets: Path) -> Book:
         for chapter in some:
             _deepen(chapter.body)
             pieces.append(_inner(chapter.body))
+    pieces += [f'<div class="front">{_inner(chapter.body)}</div>' for chapter in glossary]
     pieces += [_question_index(chapters), tag_list, _claim_index(chapters)]
     book.html = "\n".join(pieces)
     return book
@@ -113,7 +118,7 @@ def _clean(
     """Turn one page into a chapter, in place."""
     page, body = chapter.page, chapter.body
     etree.strip_tags(body, etree.Comment)
-    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download]"):
+    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download], nav.letters, .glossary h2, .online"):
         node.drop_tree()
     for node in body.cssselect("details"):  # paper does not unfold; the code of a lab's solution says what it is
         if node.findtext("summary") == "Solution":

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import glossary
+import related
 import yaml
 from generated_pages import generated_pages, read_questions, slug
 from labs import lab_names, recorded_digest
@@ -71,6 +73,9 @@ def check(root: Path = ROOT) -> list[Problem]:
         if not path.with_suffix(".py").exists():
             file = path.relative_to(root).as_posix()
             problems.append(Problem(file, 1, "has no snippet beside it; delete it"))
+    problems += _check_keywords(root, questions)
+    problems += [Problem("docs/questions.yml", 1, fault) for fault in related.faults(questions)]
+    problems += [Problem("docs/glossary.yml", line, fault) for line, fault in glossary.faults(questions, root)]
     for file, text in generated_pages(root).items():
         if not (root / file).exists() or (root / file).read_text() != text:
             problems.append(Problem(file, 1, "is out of date; run `make index`"))
@@ -190,15 +195,18 @@ def _check_questions(file: str, lines: list[str], questions: dict, seen: dict) -
             yield Problem(file, start + 1, f"docs/questions.yml has the title {question['title']!r}")
         if anchor != f"q{number}":
             yield Problem(file, start + 1, f"write the anchor as {{ #q{number} }}, not #{anchor}")
-        yield from _check_form(file, start, lines[start:end], number, meta_line(question))
+        yield from _check_form(file, start, lines[start:end], number, question)
     for number, question in questions.items():
         if file == f"docs/{question['topic']}.md" and number not in seen:
             yield Problem(file, 1, f"question {number} ({question['title']}) is missing on its page")
 
 
-def _check_form(file: str, start: int, body: list[str], number: int, meta: str) -> Iterator[Problem]:
+def _check_form(file: str, start: int, body: list[str], number: int, question: dict) -> Iterator[Problem]:
     """The parts that every answer has."""
     text = "\n".join(body)
+    meta, last = meta_line(question), related.include(number, question)
+    if last not in body:
+        yield Problem(file, start + len(body), f"Q{number}: end the answer, under its sources, with the line {last}")
     if meta not in body:
         yield Problem(file, start + 1, f"put this line under the heading: {meta}")
     short = re.search(r'^!!! abstract "Short answer"\n\n((?:    .*\n|\n)+)', text, re.MULTILINE)
@@ -229,6 +237,21 @@ def _check_form(file: str, start: int, body: list[str], number: int, meta: str) 
                 file, start + first + 1, f"{len(verdicts)} verdicts after this snippet; give it one of "
                 + ", ".join(verdict.rstrip() for verdict in VERDICTS)
             )  # fmt: skip
+
+
+def _check_keywords(root: Path, questions: dict[int, dict]) -> Iterator[Problem]:
+    """What the search adds to a question are words, each once."""
+    lines = (root / "docs/questions.yml").read_text().splitlines()
+    for number, question in questions.items():
+        keywords = question.get("keywords", [])
+        if not isinstance(keywords, list) or not all(isinstance(word, str) and word.strip() for word in keywords):
+            fault = "has keywords that are no list of texts; write [NMS, mAP], and quote what YAML takes for a number"
+        elif twice := [word for word, count in Counter(map(str.lower, keywords)).items() if count > 1]:
+            fault = f"has the keyword {twice[0]} twice; delete one"
+        else:
+            continue
+        line = next(n for n, text in enumerate(lines, 1) if text.startswith(f"  {number}:"))
+        yield Problem("docs/questions.yml", line, f"question {number} {fault}")
 
 
 def _check_replications(root: Path) -> Iterator[Problem]:

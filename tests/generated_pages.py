@@ -1,8 +1,8 @@
 """The pages that are written from docs/questions.yml and the topic pages.
 
-The list of all questions, the practice page and one cheat sheet a section; with them the ledger
-(ledger.py) and the corrections (corrections.py). ``make index`` writes them (``--write``); a stale one
-fails the build, because tests/check_sources.py compares.
+The list of all questions, the practice page and one cheat sheet a section; with them the pages and
+parts of pages of ledger.py, techniques.py, glossary.py, related.py and corrections.py. ``make index``
+writes them (``--write``); a stale one fails the build, because tests/check_sources.py compares.
 """
 
 import posixpath
@@ -15,8 +15,11 @@ from pathlib import Path
 
 import yaml
 from corrections import corrections_page
-from ledger import MARKS, ledger_files
+from glossary import glossary_files, read_glossary
+from ledger import MARKS, ledger_files, read_claims
 from record import ROOT
+from related import related_files
+from techniques import techniques_page
 
 DIFFICULTIES = ("basic", "medium", "hard")
 NOTE = "<!-- Written by `make index` from questions.yml{}; edit {}, not this page. -->"
@@ -261,13 +264,16 @@ def cheat_sheet(section: str, root: Path = ROOT) -> str:
 def generated_pages(root: Path = ROOT) -> dict[str, str]:
     """The text of each generated file by its path from the project's root."""
     titles, questions = read_questions(root)
+    ready, claims = answered(questions, root), read_claims(root)
+    abbreviations = [entry["abbreviation"] for entry in read_glossary(root) if "abbreviation" in entry]
     pages = {
         "docs/questions.md": questions_page(root),
         "docs/practice.md": practice_page(root),
-        "docs/corrections.md": corrections_page(titles, answered(questions, root), root),
+        "docs/corrections.md": corrections_page(titles, ready, root),
+        "docs/techniques.md": techniques_page(claims, titles, abbreviations),
     }
     pages |= {f"docs/cheat-sheets/{section}.md": cheat_sheet(section, root) for section in by_section(root)}
-    return pages | ledger_files(titles, root)
+    return pages | glossary_files(ready, root) | related_files(ready) | ledger_files(claims, titles)
 
 
 def write(root: Path = ROOT) -> None:

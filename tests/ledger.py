@@ -137,8 +137,26 @@ def stamps(claims: list[Claim]) -> dict[str, str]:
     return {name: "\n".join(parts) for name, parts in files.items()}
 
 
+def filter_form(claims: list[Claim], titles: dict[str, str]) -> str:
+    """The selectors over a list of claims, which assets/ledger.js brings to life."""
+    sections = "".join(
+        f'<option value="{section}">{escape(title)}</option>'
+        for section, title in titles.items()
+        if any(claim.section == section for claim in claims)
+    )
+    verdicts = "".join(f'<option value="{key}">{text}</option>' for key, text in VERDICTS.items())
+    return (
+        '<form class="ledger-filter" hidden>\n'
+        f'<label>Section <select name="section"><option value="">all</option>{sections}</select></label>\n'
+        f'<label>Verdict <select name="verdict"><option value="">all</option>{verdicts}</select></label>\n'
+        '<label>Words <input name="words" type="search" autocomplete="off"></label>\n'
+        f'<output aria-live="polite">{len(claims)} claims</output>\n'
+        "</form>"
+    )
+
+
 def ledger_page(claims: list[Claim], titles: dict[str, str]) -> str:
-    """docs/ledger.md: the rows, and selectors that assets/ledger.js brings to life."""
+    """docs/ledger.md: the rows and their selectors."""
     counts = Counter(claim.verdict for claim in claims)
     drawn = [claim for claim in claims if claim.runs > 1]
     enough = [claim for claim in drawn if claim.held >= ENOUGH]
@@ -172,21 +190,8 @@ def ledger_page(claims: list[Claim], titles: dict[str, str]) -> str:
         f"runs held in all. The other {len(claims) - len(drawn)} draw nothing at random and ran once. Runs of "
         f"{period}; the median run takes {seconds:.1f} CPU s. `make replicate` repeats them.",
         "",
-        '<div class="ledger" markdown="0">',
-        '<form class="ledger-filter" hidden>',
-        '<label>Section <select name="section"><option value="">all</option>'
-        + "".join(
-            f'<option value="{section}">{escape(title)}</option>'
-            for section, title in titles.items()
-            if any(claim.section == section for claim in claims)
-        )
-        + "</select></label>",
-        '<label>Verdict <select name="verdict"><option value="">all</option>'
-        + "".join(f'<option value="{key}">{text}</option>' for key, text in VERDICTS.items())
-        + "</select></label>",
-        '<label>Words <input name="words" type="search" autocomplete="off"></label>',
-        f'<output aria-live="polite">{len(claims)} claims</output>',
-        "</form>",
+        '<div class="ledger">',
+        filter_form(claims, titles),
     ]
     for section, title in titles.items():
         some = [claim for claim in claims if claim.section == section]
@@ -210,9 +215,8 @@ def ledger_page(claims: list[Claim], titles: dict[str, str]) -> str:
     return "\n".join([*lines, "</div>", ""])
 
 
-def ledger_files(titles: dict[str, str], root: Path = ROOT) -> dict[str, str]:
+def ledger_files(claims: list[Claim], titles: dict[str, str]) -> dict[str, str]:
     """The page, its two downloads and the stamps, by path from the project's root."""
-    claims = read_claims(root)
     table = io.StringIO()
     rows = [asdict(claim) for claim in claims]
     writer = csv.DictWriter(table, list(Claim.__dataclass_fields__), lineterminator="\n")

@@ -1,5 +1,5 @@
-// The ledger's selectors: they hide the rows that do not match, say how many do, and keep the choice
-// in the address, so that a view can be linked to.
+// The selectors of the ledger and of the index of techniques: they hide the rows that do not match, say
+// how many do, and keep the choice in the address, so that a view can be linked to.
 (() => {
   const ledger = document.querySelector(".ledger")
   const form = ledger.querySelector("form")
@@ -18,8 +18,12 @@
         !wanted.every((word) => text.includes(word))
       shown += !row.hidden
     }
-    for (const list of ledger.querySelectorAll("ul"))
-      list.hidden = list.previousElementSibling.hidden = !list.querySelector("li:not([hidden])")
+    for (const list of ledger.querySelectorAll("ul")) {
+      const heading = list.previousElementSibling
+      list.hidden = heading.hidden = !list.querySelector("li:not([hidden])")
+      const letter = ledger.querySelector(`.letters a[href="#${heading.id}"]`)
+      if (letter) letter.hidden = list.hidden
+    }
     form.querySelector("output").textContent = `${shown} of ${rows.length} claims`
   }
   const keep = () => {
@@ -35,7 +39,7 @@
   // A link to a row opens it.
   const open = () => {
     const row = document.getElementById(location.hash.slice(1))
-    if (row?.matches("li")) row.querySelector("details").open = true
+    if (row?.querySelector("details")) row.querySelector("details").open = true
   }
   addEventListener("hashchange", open)
   open()

@@ -1,0 +1,61 @@
+"""docs/techniques.md: every snippet by its technique, in the order of the alphabet, written by ``make index``."""
+
+from html import escape
+from itertools import groupby
+
+from glossary import letter_links
+from ledger import MARKS, VERDICTS, Claim, filter_form
+
+# Snippets have names in lower case. Words that are written otherwise, beside the glossary's abbreviations:
+WORDS = (
+    "2D BatchNorm CRNN CutMix DP Euclidean F1 FSDP2 Huber IDF1 Kalman MOSSE NT NumPy PR R-CNN RNN SSD Shapley Siamese "
+    "SimCLR U-Net V-Net map"
+)
+
+
+def technique(snippet: str, words: dict[str, str]) -> str:
+    """What a snippet shows, in words: ``occlusion/kalman_gate`` becomes "Kalman gate"."""
+    name = " ".join(words.get(word, word) for word in snippet.split("/")[1].split("_"))
+    return name if name.split()[0] in words.values() else name[0].upper() + name[1:]
+
+
+def techniques_page(claims: list[Claim], titles: dict[str, str], abbreviations: list[str]) -> str:
+    """Text of the page; docs/assets/ledger.js filters its rows as it does the ledger's."""
+    words = {word.lower().replace("-", ""): word for word in [*abbreviations, *WORDS.split()]}
+    rows = sorted(((technique(claim.snippet, words), claim) for claim in claims), key=lambda row: row[0].lower())
+    letters = [(letter, list(some)) for letter, some in groupby(rows, lambda row: row[0][0].upper())]
+    lines = [
+        "---",
+        "title: Index of techniques",
+        f"description: The {len(claims)} snippets of this book by technique, from A to Z, each with its question and "
+        "verdict.",
+        "hide:",
+        "  - toc",
+        "search:",
+        "  exclude: true",
+        "---",
+        "",
+        "<!-- Written by `make index` from the snippets and the topic pages; do not edit. -->",
+        "",
+        "# Index of techniques",
+        "",
+        f"All {len(claims)} snippets by what they show, each with its claim, verdict and question. For whole subjects, "
+        "see [the questions by technique](questions.md#by-technique); for seeds and replication, "
+        "[the ledger](ledger.md).",
+        "",
+        '<div class="ledger">',
+        filter_form(claims, titles),
+        letter_links(letter for letter, _ in letters),
+    ]
+    for letter, some in letters:
+        lines += [f'<h2 id="{letter.lower()}">{letter}</h2>', "<ul>"]
+        for name, claim in some:
+            page = claim.page.replace(".md", ".html")
+            lines.append(
+                f'<li data-section="{claim.section}" data-verdict="{claim.verdict}">'
+                f'<a href="{page}#{claim.anchor}">{escape(name)}</a> {escape(claim.claim)} '
+                f'<span class="facts"><strong class="{claim.verdict}">{MARKS[claim.verdict]} {VERDICTS[claim.verdict]}'
+                f'</strong> · <a href="{page}#q{claim.question}">Q{claim.question}</a></span></li>'
+            )
+        lines.append("</ul>")
+    return "\n".join([*lines, "</div>", ""])
