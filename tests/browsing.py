@@ -67,10 +67,29 @@ def open_page(browser):
     assert not errors, errors
 
 
-def assert_accessible(page, include=("html",), exclude=()):
-    """axe finds no violation of WCAG 2.2 AA in these parts of the page, each a CSS selector."""
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    context = {"include": [[selector] for selector in include], "exclude": list(exclude)}
-    options = {"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}
-    found = Axe().run(page, context, options)
-    assert found.violations_count == 0, found.generate_report()
+STILL = """() => {
+  const style = new CSSStyleSheet();
+  style.replaceSync("*, ::before, ::after { transition: none !important; animation: none !important }");
+  document.adoptedStyleSheets.push(style);
+}"""
+COLORS = ["color-contrast", "link-in-text-block"]
+
+
+def hold_still(page):
+    """From now on the page changes its colors and places at once, not over a third of a second."""
+    page.evaluate(STILL)
+
+
+def switch_theme(page, scheme):
+    """Set the page's colors to the theme's scheme ``default`` (light) or ``slate`` (dark)."""
+    page.evaluate("scheme => document.body.dataset.mdColorScheme = scheme", scheme)
+
+
+def assert_accessible(page, include=("html",), exclude=(), rules=()):
+    """axe finds no violation of WCAG 2.2 AA or of its best practices in these parts of the page, each a
+    CSS selector. ``rules``: only these, such as COLORS, those which the theme decides."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": tags}
+    context = {"include": [[selector] for selector in include], "exclude": [[selector] for selector in exclude]}
+    found = Axe().run(page, context, {"runOnly": only, "resultTypes": ["violations"]})
+    assert found.violations_count == 0, f"{page.url} in {page.viewport_size}: {found.generate_report()}"

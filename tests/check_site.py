@@ -4,6 +4,8 @@ Raw HTML links, fragments, duplicate ids, undefined references, leftover markup,
 refuses, requests to other hosts. Part of ``make site``: each mistake names its page and a remedy.
 """
 
+import json
+import posixpath
 import re
 import sys
 from collections import Counter
@@ -28,18 +30,25 @@ LEFTOVER = re.compile(r"--8<--|^\s*(?:!!!|\?\?\?|///|:::)|\]\[|\{[:#] ?[\w-]+ ?\
 
 def check(site: Path = SITE) -> list[str]:
     """All mistakes of the built site as lines ``page: what is wrong; remedy``."""
-    pages = {path: lxml.html.parse(str(path)).getroot() for path in sorted(site.rglob("*.html"))}
-    ids = {path: {node.get("id") for node in page.iter() if node.get("id")} for path, page in pages.items()}
+    files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    anchors: dict[str, set[str]] = {}  # by page
+    links: list[tuple[str, str, str, str]] = []  # with an anchor: page, address, target, anchor
+    good: set[tuple[str, str]] = set()  # links without one, by folder and address: the pages of a folder share most
     katex = MiniRacer()
     katex.eval((site / "assets/katex/katex.min.js").read_text())
     katex.eval(REFUSAL)
     problems = []
-    for path, page in pages.items():
-        name = path.relative_to(site).as_posix()
+    for name in sorted(name for name in files if name.endswith(".html")):
+        page = lxml.html.parse(str(site / name)).getroot()  # one at a time: a thousand would fill the memory
+        anchors[name] = set(page.xpath("//@id", smart_strings=False))  # a smart one keeps its page
         for check_page in (_head, _ids, _references, _text, _images):
             problems += [f"{name}: {problem}" for problem in check_page(page)]
-        problems += [f"{name}: {problem}" for problem in _links(path, page, ids, site)]
+        problems += [f"{name}: {problem}" for problem in _links(name, page, files, good, links)]
         problems += [f"{name}: {problem}" for problem in _formulas(page, katex)]
+    for name, url, target, anchor in links:
+        # The theme's script makes these two.
+        if anchor not in anchors[target] and anchor not in ("__drawer", "__search"):
+            problems.append(f"{name}: link to {url}: the page has no anchor #{anchor}")
     for path in sorted(site.rglob("*.css")):
         for url in re.findall(r"url\(([^)]+)\)", path.read_text()):
             url = url.strip("\"' ")
@@ -81,6 +90,10 @@ def _ids(page) -> Iterator[str]:
 
 
 def _references(page) -> Iterator[str]:
+    if not page.xpath("//head/meta[@http-equiv='Content-Security-Policy']"):
+        yield "no Content-Security-Policy; run theme/finish_pages.py, and mend it if the theme's <head> changed"
+    for node in page.xpath("//style|//*[@style]|//@*[starts-with(name(), 'on')]/.."):
+        yield f"<{node.tag}> with a style or a script of its own, which browsers refuse here; use docs/assets/"
     for tag, attribute in LOADED.items():
         for node in page.iter(tag):
             url = node.get(attribute, "")
@@ -90,6 +103,8 @@ def _references(page) -> Iterator[str]:
 
 
 def _text(page) -> Iterator[str]:
+    if page.xpath("//@markdown"):
+        yield "an attribute `markdown` is left; Markdown took a `<` for a tag, in a formula write `i < l`, not `i<l`"
     for match in LEFTOVER.finditer(_content(page).text_content()):
         yield f"markup left in the text: {match[0].strip()[:60]!r}; mend the Markdown around it"
 
@@ -100,25 +115,35 @@ def _images(page) -> Iterator[str]:
             yield f"{image.get('src')} has no alternative text; write ![what it shows](…)"
 
 
-def _links(path: Path, page, ids: dict, site: Path) -> Iterator[str]:
-    for node in page.xpath("//*[@href or @src]"):
-        url = node.get("href") or node.get("src")
-        parts = urlsplit(url)
-        if parts.scheme or parts.netloc or url.startswith("javascript:"):
+def _links(name: str, page, files: set[str], good: set, anchored: list) -> Iterator[str]:
+    """Links that lead nowhere; those to an anchor go to ``anchored``, for when all anchors are known."""
+    root = json.loads(page.xpath("string(//script[@id='__config'])") or "{}").get("base", "")
+    folder = posixpath.dirname(name) if name != "404.html" else name
+    for url in page.xpath("//@href | //@src", smart_strings=False):
+        if (folder, url) in good:
             continue
-        # The 404 page is served at any address, so its links count from the root.
-        base = site if path.name == "404.html" else path.parent
-        target = base / unquote(parts.path).lstrip("/") if parts.path else path
-        target = target.resolve()
-        if target.is_dir():
-            target /= "index.html"
-        if not target.exists():
+        parts = urlsplit(url)
+        if parts.scheme or parts.netloc:
+            continue
+        inside, target = unquote(parts.path), name
+        if name == "404.html" and inside:  # served at any address
+            if not inside.startswith(root):
+                yield f"link to {url} is outside of {root}, where SITE_URL says that the site is"
+                continue
+            target = inside.removeprefix(root) or "."
+        elif inside.startswith("/"):
+            yield f"link to {url} fails on a disk and under a sub-path; write it relative to the page"
+            continue
+        elif inside:
+            target = posixpath.normpath(posixpath.join(folder, inside))
+        if target not in files:
+            target = posixpath.normpath(f"{target}/index.html")
+        if target not in files:
             yield f"link to {url} leads nowhere; mend the path"
-        elif parts.fragment and target.suffix == ".html":
-            known = ids.get(target) or ids.get(site / target.relative_to(site.resolve()), set())
-            # The theme's script makes these two.
-            if unquote(parts.fragment) not in known and parts.fragment not in ("__drawer", "__search"):
-                yield f"link to {url}: the page has no anchor #{parts.fragment}"
+        elif parts.fragment and target.endswith(".html"):
+            anchored.append((name, url, target, unquote(parts.fragment)))
+        else:
+            good.add((folder, url))
 
 
 def _formulas(page, katex: MiniRacer) -> Iterator[str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import generated_pages
+from finish_pages import finish
 from record import ROOT
 from trim_search_index import trim
 
@@ -25,6 +26,7 @@ def build(root: Path, target: Path, **environment: str) -> subprocess.CompletedP
     )
     if result.returncode == 0:
         trim(target)
+        finish(target)
     return result
 
 

@@ -5,20 +5,17 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import PHONE, assert_accessible
+from browsing import COLORS, DESKTOP, PHONE, assert_accessible, hold_still, switch_theme
 from generated_pages import answered, read_questions
 from pages import blocks
 from playwright.sync_api import expect
 from record import ROOT
 
 HOME_BYTES, PAGE_BYTES = 300_000, 400_000  # compressed, search index included
-# Thousands of colored words of code look the same on every page: one page is checked with them.
-# The letters of formulas take the color of the text around them.
-CODE = [["pre code"], [".katex-html"]]
-
 PAGES = sorted(
     path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
-    for path in (ROOT / "docs").rglob("*.md")
+    for path in (ROOT / "docs").rglob("*.*")
+    if path.suffix in (".md", ".ipynb")
 )
 QUESTIONS = answered(read_questions()[1])
 
@@ -48,6 +45,86 @@ def test_copy_buttons_give_the_tested_text(open_page, address):
         assert page.evaluate(COPY_ALL) == tested, f"{source}: a button copies what was not tested"
 
 
+# Where the focus is: its number among the elements of the page (-1: on none), and how it and what may
+# show its focus look, now and when the focus was elsewhere. The theme hides a radio button behind its label.
+FOCUS = """() => {
+  const look = (node) => [node, node.parentElement, node.closest("form, section"), node.nextElementSibling]
+    .filter(Boolean).map(getComputedStyle)
+    .map((style) => [style.outline, style.boxShadow, style.backgroundColor, style.borderColor]).join();
+  const [last, now] = [window.lastFocus, document.activeElement];
+  window.lastFocus = now === document.body ? null : now;
+  return {
+    index: now === document.body ? -1 : [...document.querySelectorAll("*")].indexOf(now),
+    name: now.outerHTML.slice(0, 120),
+    look: look(now),
+    left: last ? look(last) : "",
+    hidden: !now.matches("[type=radio]") && !(now.offsetHeight && now.offsetWidth),
+  };
+}"""
+# What a reader can operate or scroll, by its number; of radio buttons the Tab key reaches the chosen one.
+# Chromium stops at all that scrolls, other browsers only where the page says so: with `tabindex` or something
+# to operate inside.
+OPERABLE = """() => [...document.querySelectorAll("*")].flatMap((node, index) => {
+  const scrolls = node.scrollWidth > node.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(node).overflowX);
+  if (scrolls && node.tabIndex < 0 && !node.querySelector("a[href], button, input")) return [index, -1];
+  const operable = node.matches("a[href], button, input, select, textarea, summary, [tabindex]");
+  const shown = node.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
+  const skipped = node.matches("[tabindex='-1'], [disabled], [hidden], [type=radio]:not(:checked), .md-search *");
+  return shown && !skipped && (scrolls || operable) ? [index] : [];
+})"""
+TAGS = "numbers => numbers.map(i => document.querySelectorAll('*')[i].outerHTML.slice(0, 120))"
+
+
+@pytest.mark.parametrize("name", ["index.html", "efficiency/gpus.html", "practice.html", "labs/shrink_a_cnn.html"])
+def test_tab_key_walks_through_the_page(open_page, address, name):
+    """From the link to the content on, in the order of the page, to everything that can be operated or
+    scrolled; each stop is seen, and the last one leads out of the page."""
+    page = open_page(f"{address}/{name}", viewport=PHONE if name == "efficiency/gpus.html" else DESKTOP)
+    page.wait_for_load_state("networkidle")
+    hold_still(page)
+    operable, stops = page.evaluate(OPERABLE), []
+    scrolling = [operable[i - 1] for i, index in enumerate(operable) if index < 0]
+    assert not page.evaluate(TAGS, scrolling), f"{name}: give tabindex=0 to what scrolls"
+    while True:
+        page.keyboard.press("Tab")
+        focus = page.evaluate(FOCUS)
+        assert not stops or focus["left"] != stops[-1]["look"], f"{stops[-1]['name']}: no sign of the focus"
+        if focus["index"] < 0:
+            break
+        assert not focus["hidden"], f"{focus['name']} has the focus and cannot be seen"
+        assert not stops or focus["index"] > stops[-1]["index"], f"{focus['name']} is out of order"
+        if "md-search__input" in focus["name"]:  # a moment later the search opens around it
+            expect(page.locator("#__search")).to_be_checked()
+            focus = page.evaluate(FOCUS)
+        stops.append(focus)
+    assert "md-skip" in stops[0]["name"]
+    missed = set(operable) - {stop["index"] for stop in stops}
+    assert not page.evaluate(TAGS, sorted(missed)), f"{name}: the Tab key does not reach this"
+
+
+def test_keys_open_and_close_search_menu_and_answers(open_page, address):
+    page = open_page(f"{address}/efficiency/gpus.html", viewport=PHONE)
+    for target, key in [("article summary", "Enter"), ("article summary", "Space")]:
+        details = page.locator("article details").first
+        was_open = details.get_attribute("open") is not None
+        page.locator(target).first.focus()
+        page.keyboard.press(key)
+        assert (details.get_attribute("open") is not None) != was_open, f"{key} does not work on {target}"
+    page.keyboard.press("/")
+    expect(page.locator("#__search")).to_be_checked()
+    expect(page.locator("[data-md-component=search-query]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#__search")).not_to_be_checked()
+    expect(page.locator("article summary").first).to_be_focused()
+    menu = page.get_by_role("button", name="Menu")
+    for key, is_open in [("Enter", "true"), ("Space", "false"), ("Space", "true"), ("Escape", "false")]:
+        menu.focus() if key != "Escape" else page.locator(".md-nav--primary a").first.focus()
+        page.keyboard.press(key)
+        expect(menu).to_have_attribute("aria-expanded", is_open)
+        assert page.locator("#__drawer").is_checked() == (is_open == "true"), key
+    expect(menu).to_be_focused()
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_search_finds_each_question_by_its_title(open_page, address, site, scheme):
     page = open_page(f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri())
@@ -73,8 +150,30 @@ SHOW_ALL = """async () => {
 }"""
 
 
+# A page has thousands of colored words of code, and letters of formulas in the color of the text around
+# them: "same" are all but one word of each color and one formula. "alike" are paragraphs, rows and so on
+# that hold the same kinds of elements inside of the same kinds of elements as an earlier one.
+MARK_REPETITIONS = """() => {
+  const first = (seen, key) => !seen.has(key) && seen.add(key);
+  const colors = new Set(), blocks = new Set();
+  for (const span of document.querySelectorAll("pre code span"))
+    if (!first(colors, span.className)) span.replaceWith(...span.childNodes);
+  for (const letters of [...document.querySelectorAll(".katex-html")].slice(1)) letters.classList.add("same");
+  const kind = (node) => node.tagName + "." + node.className;
+  const above = (node) => node ? [kind(node), ...above(node.parentElement)] : [];
+  for (const block of document.querySelectorAll("li, tr, p, pre, h3, h4, summary, figcaption")) {
+    const key = [...above(block), "holds", ...new Set([...block.querySelectorAll("*")].map(kind))].join();
+    if (!first(blocks, key)) block.classList.add("alike");
+  }
+}"""
+
+
 @pytest.mark.parametrize("name", [*PAGES, "404.html"])
-def test_page_on_a_phone_in_light(open_page, address, site, name):
+def test_page(open_page, address, site, name):
+    """Weight, width, formulas and, on a phone and a desktop in both themes, accessibility.
+
+    All rules run on both screens, where different parts are on show. A theme changes nothing but colors,
+    so that the second theme on each screen needs only the rules for these, on one of the parts alike."""
     loaded = []
     page = open_page(f"{address}/{name}", viewport=PHONE, loaded=loaded)
     page.wait_for_load_state("networkidle")
@@ -86,20 +185,18 @@ def test_page_on_a_phone_in_light(open_page, address, site, name):
     page.evaluate(SHOW_ALL)  # fails if a picture does
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"], f"{name} is {width} px wide on a phone of {PHONE['width']} px"
-    formulas = page.locator(".arithmatex").count()
-    assert page.locator(".arithmatex .katex").count() >= formulas, f"{name}: formulas are not set"
+    expect(page.locator(".arithmatex:not(:has(.katex))"), "formulas that are not set").to_have_count(0)
     assert page.locator(".katex-error").count() == 0
-    assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
-    assert_accessible(page, exclude=[] if name == "contributing.html" else CODE)
 
-
-@pytest.mark.parametrize("name", [*PAGES, "404.html"])
-def test_page_on_a_desktop_in_dark(open_page, address, name):
-    page = open_page(f"{address}/{name}", theme="dark")
-    page.evaluate(SHOW_ALL)
-    assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
-    page.wait_for_timeout(300)  # colors change in a transition
-    assert_accessible(page, exclude=[] if name == "contributing.html" else CODE)
+    page.evaluate(MARK_REPETITIONS)
+    hold_still(page)
+    assert_accessible(page, exclude=[".same"])
+    switch_theme(page, "slate")
+    assert_accessible(page, exclude=[".same", ".alike"], rules=COLORS)
+    page.set_viewport_size(DESKTOP)
+    assert_accessible(page, exclude=[".same"])
+    switch_theme(page, "default")
+    assert_accessible(page, exclude=[".same", ".alike"], rules=COLORS)
 
 
 def _first_view(site: Path, loaded: list[str]) -> int:
@@ -113,8 +210,11 @@ def _compressed(path: Path) -> int:
     return len(data) if path.suffix in (".woff2", ".png") else len(gzip.compress(data))
 
 
-def test_theme_can_be_switched_and_is_kept(open_page, address):
+def test_theme_follows_the_system_can_be_switched_and_is_kept(open_page, address):
+    page = open_page(f"{address}/index.html", theme="dark")
+    assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     page = open_page(f"{address}/index.html")
+    assert page.evaluate("document.body.dataset.mdColorScheme") == "default"
     page.get_by_title("Switch to the dark theme").click()
     assert page.evaluate("document.body.dataset.mdColorScheme") == "slate"
     page.goto(f"{address}/questions.html")

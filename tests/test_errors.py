@@ -72,6 +72,12 @@ def test_stale_output(project):
     assert f"{PAGE}:" in found
 
 
+def test_missing_related_questions(project):
+    line = '--8<-- "backpropagation/related.md:q2"'
+    edit(project, PAGE, line, "")
+    assert f"Q2: end the answer, under its sources, with the line {line}" in messages(project)
+
+
 def test_unknown_question(project):
     edit(project, PAGE, "## Q2. ", "## Q73. ")
     assert "there is no question 73 in docs/questions.yml" in messages(project)
@@ -89,6 +95,14 @@ def test_duplicate_question_in_the_list(project):
     path.write_text(path.read_text() + '  2: {title: "Again", topic: a/b, difficulty: basic, techniques: [], task: any}\n')
     with pytest.raises(SystemExit, match="question 2 is listed twice; delete one"):
         check_sources.check(project)
+
+
+def test_keywords_that_are_no_words(project):
+    path = project / "docs/questions.yml"
+    path.write_text(path.read_text().replace("keywords: [", "keywords: [50, ", 1))
+    assert "question 1 has keywords that are no list of texts; write [NMS, mAP]" in messages(project)
+    path.write_text(path.read_text().replace("keywords: [50, ", "keywords: [Kernel, ", 1))
+    assert "question 1 has the keyword kernel twice; delete one" in messages(project)
 
 
 def test_missing_question(project):
@@ -159,7 +173,8 @@ def test_faults_that_the_strict_build_misses(project, tmp_path):
         file.write(
             "\nA malformed formula $\\frac{1}{$, a [reference][nowhere].\n\n"
             '<a href="nowhere.html">raw link</a> <a href="evidence.html#nowhere">raw</a>\n\n'
-            '<img src="https://example.org/a.png" alt="x"> <span id="q2">again</span>\n'
+            '<img src="https://example.org/a.png" alt="x"> <span id="q2">again</span>\n\n'
+            '<p style="color: red">red</p>\n\n$$\na<b\n$$\n\n<div markdown="1">\n\nText.\n\n</div>\n'
         )
     result = build(project, tmp_path / "site")
     assert result.returncode == 0, result.stderr
@@ -170,6 +185,9 @@ def test_faults_that_the_strict_build_misses(project, tmp_path):
     assert f"{page}link to nowhere.html leads nowhere" in found
     assert f"{page}loads https://example.org/a.png" in found
     assert f"{page}id #q2 occurs 2 times" in found
+    assert f"{page}<p> with a style or a script of its own" in found
+    assert f"{page}an attribute `markdown` is left" in found
+    assert "no Content-Security-Policy" not in found
 
 
 def run(source, **limits):

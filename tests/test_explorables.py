@@ -6,7 +6,7 @@ The tests of form run on every explorable that a page holds.
 import re
 
 import pytest
-from browsing import PHONE, assert_accessible
+from browsing import PHONE, assert_accessible, hold_still, switch_theme
 from playwright.sync_api import expect
 from record import ROOT
 
@@ -55,9 +55,9 @@ def test_on_a_phone_in_both_themes_and_by_keyboard(open_page, address, place):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for picture in page.locator(".explorable .picture").all():
         assert len(picture.get_attribute("aria-label")) >= 30
+    hold_still(page)
     for theme in ("default", "slate"):
-        page.evaluate("theme => document.body.dataset.mdColorScheme = theme", theme)
-        page.wait_for_timeout(300)  # colors change in a transition
+        switch_theme(page, theme)
         assert_accessible(page, include=[".explorable"])
     for box in page.locator(".explorable").all():
         operate_by_keyboard(page, box)

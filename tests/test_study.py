@@ -322,6 +322,7 @@ def test_each_cheat_sheet_prints_on_one_page(open_page, address, tmp_path, short
     page = open_page(address)
     for section, some in SECTIONS.items():
         page.goto(f"{address}/cheat-sheets/{section}.html")
+        expect(page.locator(".arithmatex:not(:has(.katex))")).to_have_count(0)
         path = tmp_path / f"{section}.pdf"
         page.pdf(path=path, prefer_css_page_size=True)
         info = subprocess.run(["pdfinfo", path], capture_output=True, text=True, check=True).stdout

@@ -1,15 +1,21 @@
 // Formulas: KaTeX sets every TeX source that the page holds, and a mistake stays visible in red.
-document.querySelectorAll(".arithmatex").forEach((node) => {
-  const display = node.tagName === "DIV"
-  const tex = node.textContent.trim().slice(2, -2) // \( … \) or \[ … \]
-  katex.render(tex, node, { displayMode: display, throwOnError: false })
-})
+// It works in slices of a few milliseconds, so that a slow phone can answer its reader in between.
+const formulas = [...document.querySelectorAll(".arithmatex")]
+const setFormulas = () => {
+  for (const start = performance.now(); formulas.length && performance.now() - start < 5;) {
+    const node = formulas.shift()
+    const display = node.tagName === "DIV"
+    const tex = node.textContent.trim().slice(2, -2) // \( … \) or \[ … \]
+    katex.render(tex, node, { displayMode: display, throwOnError: false })
+  }
+  if (formulas.length) setTimeout(setFormulas)
+}
+setTimeout(setFormulas)
 
 // What the theme leaves out, after each change of the page or its size.
 const mend = () => {
-  // The navigation landmark in each code block has no name; a screen reader needs one.
-  document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((node) =>
-    node.setAttribute("aria-label", "Code block actions"))
+  // The buttons of a code block are no place to navigate to: no landmark, or a page has fifty.
+  document.querySelectorAll(".md-code__nav:not([role])").forEach((node) => node.setAttribute("role", "none"))
   // A wide formula or table scrolls alone: where it does, the keyboard has to reach it.
   document.querySelectorAll("div.arithmatex, .md-typeset__scrollwrap").forEach((node) =>
     node.scrollWidth > node.clientWidth ? (node.tabIndex = 0) : node.removeAttribute("tabindex"))
@@ -18,3 +24,31 @@ let frame
 const soon = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(mend) }
 new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
 new ResizeObserver(soon).observe(document.body)
+
+// The theme opens its menu on a narrow screen with a label, which no key reaches: a button takes its place.
+{
+  const drawer = document.getElementById("__drawer")
+  const label = document.querySelector("label.md-header__button[for=__drawer]")
+  const menu = document.createElement("button")
+  Object.assign(menu, { type: "button", ariaLabel: "Menu", ariaExpanded: "false" })
+  menu.className = `${label.className} menu`
+  menu.append(...label.childNodes)
+  menu.addEventListener("click", () => drawer.click())
+  drawer.addEventListener("change", () => { menu.ariaExpanded = drawer.checked })
+  label.replaceWith(menu)
+  document.addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape" || !drawer.checked) return
+    drawer.click()
+    menu.focus()
+  })
+}
+
+// The search gives the focus back to where it was, once Esc has closed it.
+{
+  const search = document.querySelector(".md-search")
+  let before
+  search.addEventListener("focusin", ({ relatedTarget }) => {
+    if (!search.contains(relatedTarget)) before = relatedTarget
+  })
+  search.addEventListener("keydown", ({ key }) => { if (key === "Escape") setTimeout(() => before?.focus()) })
+}

@@ -342,7 +342,7 @@ assert scores["plain", "components"][:, 0].min() > 0.88
 #
 # Eight more starts, on two other sets of pictures, gave for object F1:
 #
-# | | three starts | five starts (range) |
+# | network, reading | three starts | five starts (range) |
 # |---|---|---|
 # | plain, components | 0.18 | 0.15 (0.13 to 0.18) |
 # | weighted, components | 0.89 | 0.90 (0.86 to 0.91) |
