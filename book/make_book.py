@@ -1,4 +1,4 @@
-"""Write the PDF, the EPUB and two archives beside the pages of the built site.
+"""Write the PDF, the EPUB, the social card and two archives beside the pages of the built site.
 
     python book/make_book.py [--site site]
 
@@ -33,6 +33,7 @@ NAME = "cnn-answer-book"
 COVER = """
 #cover(sys.inputs.title, sys.inputs.subtitle, bytes(sys.inputs.logo), sys.inputs.numbers)
 """
+CARD = COVER.replace("#cover", "#card")
 FRONT = f"""
 #show: book.with(title: sys.inputs.title, description: sys.inputs.subtitle)
 {COVER}
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
             epub = pool.submit(write_epub, book, document, site, Path(folder))
             write_pdf(book, document, site)
+            write_card(book, site)
             epub.result()
         write_archives(site, snippets)
     except BookError as error:
@@ -130,6 +132,11 @@ def write_pdf(book: Book, document: str, site: Path) -> None:
     body = pandoc(document, ["--from=json", "--to=typst", "--wrap=none", f"--lua-filter={HERE / 'typst.lua'}"], book)
     data = set_type(book, site, FRONT + body, format="pdf", pdf_standards=["ua-1"])
     (site / f"{NAME}.pdf").write_bytes(data)
+
+
+def write_card(book: Book, site: Path) -> None:
+    """The picture that other sites show with a link to this one; theme/main.html names it."""
+    (site / "assets/social-card.png").write_bytes(set_type(book, site, CARD, format="png", ppi=72))
 
 
 def write_epub(book: Book, document: str, site: Path, folder: Path) -> None:

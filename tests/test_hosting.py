@@ -1,0 +1,109 @@
+"""A copy hosted under a sub-path works there and tells other sites its addresses."""
+
+import functools
+import re
+import struct
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import check_site
+import lxml.etree
+import lxml.html
+import pytest
+from playwright.sync_api import expect
+from project import build, copy_project
+
+SITE_URL = "https://example.org/some/sub/path/"
+
+
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory):
+    """The root of a host whose folder some/sub/path is a small copy of the site."""
+    root = tmp_path_factory.mktemp("host")
+    project = copy_project(tmp_path_factory.mktemp("project"))
+    result = build(project, root / "some/sub/path", SITE_URL=SITE_URL.rstrip("/"), BOOK="true")
+    assert result.returncode == 0, result.stderr
+    return root
+
+
+@pytest.fixture(scope="module")
+def host(hosted):
+    """Address of the hosted copy on the loopback interface, by a host that knows the page 404.html."""
+
+    class Host(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def send_error(self, code, message=None, explain=None):
+            # With 200, or the browser would report the page itself as an error.
+            page = (hosted / "some/sub/path/404.html").read_bytes()
+            self.send_response(200 if self.path.endswith(".html") else code)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(hosted)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/some/sub/path"
+    server.shutdown()
+
+
+def test_pages_and_search_work_under_a_sub_path(open_page, host):
+    page = open_page(f"{host}/")
+    page.locator("article a[href*='backpropagation']").first.click()
+    page.wait_for_url(re.compile(f"^{host}/foundations/backpropagation.html"))
+    page.keyboard.press("/")
+    page.locator("[data-md-component=search-query]").press_sequentially("pooling")
+    page.locator(".md-search-result__item a").first.click()
+    page.wait_for_url(re.compile(f"^{host}/foundations/feature-extraction-and-pooling.html"))
+
+
+@pytest.mark.parametrize("missing", ["nowhere.html", "vision-tasks/deep/er/nowhere.html"])
+def test_page_not_found_leads_on_from_any_depth(open_page, host, missing):
+    page = open_page(f"{host}/{missing}")  # a style or script that is missing too would be an error
+    expect(page.locator("h1")).to_have_text("Page not found")
+    page.get_by_role("link", name="the list of all questions").click()
+    page.wait_for_url(f"{host}/questions.html")
+
+
+def test_whole_addresses_are_right_where_the_site_has_one(hosted):
+    site = hosted / "some/sub/path"
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html"}
+    listed = lxml.etree.parse(str(site / "sitemap.xml")).xpath("//*[local-name()='loc']/text()")
+    assert sorted(listed) == sorted(SITE_URL + page for page in pages)
+    assert f"Sitemap: {SITE_URL}sitemap.xml" in (site / "robots.txt").read_text()
+    for name in pages:
+        head = lxml.html.parse(str(site / name)).getroot().head
+        assert head.xpath("//link[@rel='canonical']/@href") == [SITE_URL + name]
+        assert _meta(head, "og:url") == SITE_URL + name
+        assert _meta(head, "og:image") == _meta(head, "twitter:image") == f"{SITE_URL}assets/social-card.png"
+        for kind in ("og", "twitter"):
+            assert _meta(head, f"{kind}:title") in head.findtext("title")
+            assert _meta(head, f"{kind}:description") == _meta(head, "description")
+    assert [problem for problem in check_site.check(site) if "cnn-answer-book" not in problem] == []  # no book here
+
+
+def test_links_of_the_page_not_found_must_stay_inside(hosted, tmp_path):
+    page = hosted / "some/sub/path/404.html"
+    text = page.read_text()
+    page.write_text(text.replace('href="/some/sub/path/questions.html"', 'href="/questions.html"'))
+    try:
+        found = "\n".join(check_site.check(page.parent))
+        assert "404.html: link to /questions.html is outside of /some/sub/path/" in found
+    finally:
+        page.write_text(text)
+
+
+def test_site_without_an_address_names_none_and_has_its_card(site):
+    head = lxml.html.parse(str(site / "index.html")).getroot().head
+    assert _meta(head, "og:title") == "The CNN Answer Book"
+    assert not head.xpath("//link[@rel='canonical'] | //meta[@property='og:url' or @property='og:image']")
+    assert "loc" not in (site / "sitemap.xml").read_text() and "Sitemap" not in (site / "robots.txt").read_text()
+    card = (site / "assets/social-card.png").read_bytes()
+    assert struct.unpack(">II", card[16:24]) == (1200, 630)
+    assert len(card) <= 60_000
+
+
+def _meta(head, name: str) -> str:
+    (content,) = head.xpath("//meta[@name=$name or @property=$name]/@content", name=name)
+    return content
