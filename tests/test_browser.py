@@ -125,9 +125,9 @@ def test_keys_open_and_close_search_menu_and_answers(open_page, address):
     expect(menu).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_search_finds_each_question_by_its_title(open_page, address, site, scheme):
-    page = open_page(f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri())
+def test_search_works_from_disk(open_page, site):
+    """Each question by its title; tests/test_search.py does the same and more over HTTP."""
+    page = open_page((site / "index.html").as_uri())
     page.keyboard.press("/")
     box = page.locator("[data-md-component=search-query]")
     sections = page.locator(".md-search-result__item").first.locator("a[href*='#']")

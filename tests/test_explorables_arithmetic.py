@@ -20,7 +20,8 @@ load = functools.cache(load_functions)
 @pytest.fixture
 def arithmetic(open_page, address):
     """Call a function of a built script in the browser on many fixtures, also with a planted defect."""
-    page = open_page(f"{address}/404.html")  # a small page; what the scripts do on theirs is tested below
+    # A small page, which lets a script with a defect in; what the scripts do on theirs is tested elsewhere.
+    page = open_page(f"{address}/404.html", bypass_csp=True)
     page.add_script_tag(url=f"{address}/assets/explorables/explorable.js")
 
     def call(name, function, fixtures, defect=None):

@@ -2,7 +2,7 @@
 // It works in slices of a few milliseconds, so that a slow phone can answer its reader in between.
 const formulas = [...document.querySelectorAll(".arithmatex")]
 const setFormulas = () => {
-  for (const start = performance.now(); formulas.length && performance.now() - start < 5;) {
+  for (const start = performance.now(); formulas.length && performance.now() - start < 3;) {
     const node = formulas.shift()
     const display = node.tagName === "DIV"
     const tex = node.textContent.trim().slice(2, -2) // \( … \) or \[ … \]
@@ -20,8 +20,8 @@ const mend = () => {
   document.querySelectorAll("div.arithmatex, .md-typeset__scrollwrap").forEach((node) =>
     node.scrollWidth > node.clientWidth ? (node.tabIndex = 0) : node.removeAttribute("tabindex"))
 }
-let frame
-const soon = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(mend) }
+let pause // it asks for widths: once after a burst of changes, not after each formula
+const soon = () => { clearTimeout(pause); pause = setTimeout(mend, 100) }
 new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
 new ResizeObserver(soon).observe(document.body)
 
