@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import yaml
+from opening import opening
 from record import ROOT
 
 
@@ -28,20 +29,12 @@ def corrections_page(titles: dict[str, str], questions: dict[int, dict], root: P
         number = entry["question"]
         return f"[Q{number}]({questions[number]['topic']}.md#{entry.get('anchor', f'q{number}')})"
 
-    lines = [
-        "---",
-        "title: Corrections",
-        "description: Errors found in this book, with dates, and what changed in the field's common answers since 2023.",
-        "hide:",
-        "  - toc",
-        "search:",
-        "  exclude: true",
-        "---",
-        "",
-        "<!-- Written by `make index` from corrections.yml; edit that list, not this page. -->",
-        "",
-        "# Corrections",
-        "",
+    lines = opening(
+        "Corrections",
+        "Errors found in this book, with dates, and what changed in the field's common answers since 2023.",
+        "corrections.yml; edit that list, not this page",
+    )
+    lines += [
         f"What we got wrong, and what the usual answers get wrong. The first list has the {len(errata)} errors that "
         f"were found in earlier versions of this book. [The second](#since-2023) holds {len(changes)} answers that were "
         "common in 2023, each beside what we would defend today.",

@@ -17,12 +17,13 @@ import yaml
 from corrections import corrections_page
 from glossary import glossary_files, read_glossary
 from ledger import MARKS, ledger_files, read_claims
+from opening import opening
 from record import ROOT
 from related import related_files
 from techniques import techniques_page
 
 DIFFICULTIES = ("basic", "medium", "hard")
-NOTE = "<!-- Written by `make index` from questions.yml{}; edit {}, not this page. -->"
+ORIGIN = "questions.yml and the topic pages; edit those, not this page"
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,20 @@ def key_formulas(question: dict, answer: Answer) -> list[str]:
     return [answer.formulas[n - 1] for n in chosen if n <= len(answer.formulas)]
 
 
-def _front(title: str, description: str, *more: str) -> list[str]:
-    # Not in the search: these pages repeat the answers and would outrank them.
-    named = f'"{title}"' if ":" in title else title
-    return ["---", f"title: {named}", f"description: {description}", *more, "search:", "  exclude: true", "---", ""]
-
-
 def questions_page(root: Path = ROOT) -> str:
     """docs/questions.md: the questions by section and by technique."""
     titles = read_questions(root)[0]
     sections = by_section(root)
     ready = {n: q for some in sections.values() for n, q in some.items()}
-    lines = _front(
+    lines = opening(
         "All questions",
         f"All {len(ready)} questions on convolutional networks that this book answers, by section, by "
         "technique and by difficulty.",
+        "questions.yml; edit that list, not this page",
+        contents=True,
     )
     sheets = [f"[{titles[section]}](cheat-sheets/{section}.md)" for section in sections]
     lines += [
-        NOTE.format("", "that list"),
-        "",
-        "# All questions",
-        "",
         f"{len(ready)} questions, by section and [by technique](#by-technique). A question keeps its "
         "number and its address. Difficulty: *basic* is a screening call, *medium* an on-site "
         "interview, *hard* a specialist's.",
@@ -165,18 +158,13 @@ def practice_page(root: Path = ROOT) -> str:
     sections, answers = by_section(root), read_answers(root)
     count = sum(map(len, sections.values()))
     sheets = [f"[{titles[section]}](cheat-sheets/{section}.md)" for section in sections]
-    lines = _front(
+    lines = opening(
         "Practice",
         f"{count} interview questions on convolutional networks dealt one by one; what you did not know "
         "comes back sooner.",
-        "hide:",
-        "  - toc",
+        ORIGIN,
     )
     lines += [
-        NOTE.format(" and the topic pages", "those"),
-        "",
-        "# Practice",
-        "",
         "Say your answer aloud, then look at the short one. A question that you knew comes back after 1, "
         "then 3, 7 and 21 days; one that you did not know yet comes back after three others, until you know it.",
         "",
@@ -220,17 +208,12 @@ def cheat_sheet(section: str, root: Path = ROOT) -> str:
     questions, answers = by_section(root)[section], read_answers(root)
     count = len(questions)
     size = "roomy" if count <= 3 else "medium" if count <= 8 else "close" if count <= 11 else "dense"
-    lines = _front(
+    lines = opening(
         f"Cheat sheet: {title}",
         f"One page to print with the short answers to the {count} interview questions of the section {title}.",
-        "hide:",
-        "  - toc",
+        ORIGIN,
     )
     lines += [
-        NOTE.format(" and the topic pages", "those"),
-        "",
-        f"# Cheat sheet: {title}",
-        "",
         "Short answers to take along; where a title leads, symbols are explained and claims are run. To print "
         "one A4 page: Ctrl+P, on a Mac ⌘P. To be asked instead: [practice](../practice.md).",
         "{ .hint }",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 from markdown.extensions.toc import slugify
+from opening import opening
 from record import ROOT
 
 
@@ -43,21 +44,13 @@ def letter_links(letters: Iterable[str]) -> str:
 def glossary_page(entries: list[dict], questions: dict[int, dict]) -> str:
     """Text of docs/glossary.md, with links to those questions whose topic page exists."""
     letters = [(letter, list(some)) for letter, some in groupby(entries, lambda entry: entry["term"][0].upper())]
-    lines = [
-        "---",
-        "title: Glossary",
-        f"description: {len(entries)} terms and abbreviations of convolutional networks for computer vision, each in a "
-        "sentence or two.",
-        "hide:",
-        "  - toc",
-        "search:",
-        "  exclude: true",
-        "---",
-        "",
-        "<!-- Written by `make index` from glossary.yml; edit that list, not this page. -->",
-        "",
-        "# Glossary",
-        "",
+    lines = opening(
+        "Glossary",
+        f"{len(entries)} terms and abbreviations of convolutional networks for computer vision, each in a sentence or "
+        "two.",
+        "glossary.yml; edit that list, not this page",
+    )
+    lines += [
         f'{len(entries)} terms, each with the question that explains it. <span class="online">On the topic pages, '
         "abbreviations with a dotted underline say what they mean when you point at them, tap them or reach them with "
         "the Tab key.</span>",

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
+from opening import opening
 from record import ROOT
 from replicate import ENOUGH, RUNS, read_replications
 
@@ -164,21 +165,13 @@ def ledger_page(claims: list[Claim], titles: dict[str, str]) -> str:
     seconds = statistics.median(claim.cpu_seconds for claim in claims) if claims else 0
     dates = sorted({claim.verified for claim in claims})
     period = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "never"
-    lines = [
-        "---",
-        "title: Ledger of claims",
-        f"description: All {len(claims)} measured claims of this book with verdict, recorded effect, seeds and "
-        "replication on fresh seeds.",
-        "hide:",
-        "  - toc",
-        "search:",
-        "  exclude: true",
-        "---",
-        "",
-        "<!-- Written by `make index` from the snippets, their outputs and the replication; do not edit. -->",
-        "",
-        "# Ledger of claims",
-        "",
+    lines = opening(
+        "Ledger of claims",
+        f"All {len(claims)} measured claims of this book with verdict, recorded effect, seeds and replication on fresh "
+        "seeds.",
+        "the snippets, their outputs and the replication; do not edit",
+    )
+    lines += [
         f"Every claim that this book measures: {len(claims)} of them, of which {counts['holds']} hold, "
         f"{counts['holds-when']} hold under a stated condition and {counts['fails']} are popular claims that do "
         "not hold here. [How the evidence works](evidence.md) says what that means. Take the whole ledger as "

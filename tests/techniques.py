@@ -5,6 +5,7 @@ from itertools import groupby
 
 from glossary import letter_links
 from ledger import MARKS, VERDICTS, Claim, filter_form
+from opening import opening
 
 # Snippets have names in lower case. Words that are written otherwise, beside the glossary's abbreviations:
 WORDS = (
@@ -24,21 +25,12 @@ def techniques_page(claims: list[Claim], titles: dict[str, str], abbreviations: 
     words = {word.lower().replace("-", ""): word for word in [*abbreviations, *WORDS.split()]}
     rows = sorted(((technique(claim.snippet, words), claim) for claim in claims), key=lambda row: row[0].lower())
     letters = [(letter, list(some)) for letter, some in groupby(rows, lambda row: row[0][0].upper())]
-    lines = [
-        "---",
-        "title: Index of techniques",
-        f"description: The {len(claims)} snippets of this book by technique, from A to Z, each with its question and "
-        "verdict.",
-        "hide:",
-        "  - toc",
-        "search:",
-        "  exclude: true",
-        "---",
-        "",
-        "<!-- Written by `make index` from the snippets and the topic pages; do not edit. -->",
-        "",
-        "# Index of techniques",
-        "",
+    lines = opening(
+        "Index of techniques",
+        f"The {len(claims)} snippets of this book by technique, from A to Z, each with its question and verdict.",
+        "the snippets and the topic pages; do not edit",
+    )
+    lines += [
         f"All {len(claims)} snippets by what they show, each with its claim, verdict and question. For whole subjects, "
         "see [the questions by technique](questions.md#by-technique); for seeds and replication, "
         "[the ledger](ledger.md).",
