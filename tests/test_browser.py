@@ -125,6 +125,17 @@ def test_keys_open_and_close_search_menu_and_answers(open_page, address):
     expect(menu).to_be_focused()
 
 
+def test_no_letter_leaves_the_page(open_page, address):
+    page = open_page(f"{address}/questions.html")
+    page.wait_for_load_state("networkidle")
+    for key in ("n", "p", "N", ".", ","):
+        page.keyboard.press(key)
+    page.wait_for_timeout(500)
+    page.keyboard.press("/")
+    expect(page.locator("[data-md-component=search-query]")).to_be_focused()
+    assert page.url == f"{address}/questions.html"
+
+
 def test_search_works_from_disk(open_page, site):
     """Each question by its title; tests/test_search.py does the same and more over HTTP."""
     page = open_page((site / "index.html").as_uri())

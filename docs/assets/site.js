@@ -52,3 +52,7 @@ new ResizeObserver(soon).observe(document.body)
   })
   search.addEventListener("keydown", ({ key }) => { if (key === "Escape") setTimeout(() => before?.focus()) })
 }
+
+// Of the theme's one-key shortcuts only / for the search stays. A letter must not leave the page: who speaks to
+// a computer may say one by chance (WCAG 2.1.4). The theme listens on the window, behind the document.
+document.addEventListener("keydown", (event) => { if (/^[a-z.,]$/i.test(event.key)) event.stopPropagation() })
