@@ -67,11 +67,11 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def read_answers(root: Path = ROOT) -> dict[int, Answer]:
-    """The answers of all topic pages by number; what a page lacks is left out here and named by
-    tests/check_sources.py. Links count from docs/."""
+def read_answers(questions: dict[int, dict], root: Path) -> dict[int, Answer]:
+    """The answers on the topic pages of these questions by number; what a page lacks is left out here and
+    named by tests/check_sources.py. Links count from docs/."""
     found = {}
-    for topic in sorted({question["topic"] for question in answered(read_questions(root)[1], root).values()}):
+    for topic in sorted({question["topic"] for question in questions.values()}):
         text = (root / f"docs/{topic}.md").read_text()
         for part in re.split(r"^(?=## Q\d)", text, flags=re.MULTILINE)[1:]:
             number = int(re.match(r"## Q(\d+)", part)[1])
@@ -116,10 +116,8 @@ def key_formulas(question: dict, answer: Answer) -> list[str]:
     return [answer.formulas[n - 1] for n in chosen if n <= len(answer.formulas)]
 
 
-def questions_page(root: Path = ROOT) -> str:
+def questions_page(titles: dict[str, str], sections: dict[str, dict[int, dict]]) -> str:
     """docs/questions.md: the questions by section and by technique."""
-    titles = read_questions(root)[0]
-    sections = by_section(root)
     ready = {n: q for some in sections.values() for n, q in some.items()}
     lines = opening(
         "All questions",
@@ -152,10 +150,8 @@ def questions_page(root: Path = ROOT) -> str:
     return "\n".join([*lines, "", "</div>", ""])
 
 
-def practice_page(root: Path = ROOT) -> str:
+def practice_page(titles: dict[str, str], sections: dict[str, dict[int, dict]], answers: dict[int, Answer]) -> str:
     """docs/practice.md: each question over its folded short answer. assets/practice.js deals them."""
-    titles = read_questions(root)[0]
-    sections, answers = by_section(root), read_answers(root)
     count = sum(map(len, sections.values()))
     sheets = [f"[{titles[section]}](cheat-sheets/{section}.md)" for section in sections]
     lines = opening(
@@ -202,10 +198,8 @@ def practice_page(root: Path = ROOT) -> str:
     return "\n".join(lines)
 
 
-def cheat_sheet(section: str, root: Path = ROOT) -> str:
+def cheat_sheet(title: str, questions: dict[int, dict], answers: dict[int, Answer]) -> str:
     """docs/cheat-sheets/<section>.md: one printed A4 page. The fewer questions, the more of each."""
-    title = read_questions(root)[0][section]
-    questions, answers = by_section(root)[section], read_answers(root)
     count = len(questions)
     size = "roomy" if count <= 3 else "medium" if count <= 8 else "close" if count <= 11 else "dense"
     lines = opening(
@@ -247,15 +241,17 @@ def cheat_sheet(section: str, root: Path = ROOT) -> str:
 def generated_pages(root: Path = ROOT) -> dict[str, str]:
     """The text of each generated file by its path from the project's root."""
     titles, questions = read_questions(root)
-    ready, claims = answered(questions, root), read_claims(root)
+    ready, claims, sections = answered(questions, root), read_claims(root), by_section(root)
+    answers = read_answers(ready, root)
     abbreviations = [entry["abbreviation"] for entry in read_glossary(root) if "abbreviation" in entry]
     pages = {
-        "docs/questions.md": questions_page(root),
-        "docs/practice.md": practice_page(root),
+        "docs/questions.md": questions_page(titles, sections),
+        "docs/practice.md": practice_page(titles, sections, answers),
         "docs/corrections.md": corrections_page(titles, ready, root),
         "docs/techniques.md": techniques_page(claims, titles, abbreviations),
     }
-    pages |= {f"docs/cheat-sheets/{section}.md": cheat_sheet(section, root) for section in by_section(root)}
+    for section, some in sections.items():
+        pages[f"docs/cheat-sheets/{section}.md"] = cheat_sheet(titles[section], some, answers)
     return pages | glossary_files(ready, root) | related_files(ready) | ledger_files(claims, titles)
 
 

@@ -93,6 +93,7 @@ def faults(questions: dict[int, dict], root: Path = ROOT) -> Iterator[tuple[int,
     """Line in docs/glossary.yml, and what is wrong there with its remedy."""
     entries = read_glossary(root)
     names = Counter(name for entry in entries for name in _names(entry))
+    answers = {number: _answer(number, question["topic"], root) for number, question in questions.items()}
     for entry in entries:
         term, line = entry["term"], entry["line"]
         for name in sorted(_names(entry)):
@@ -101,7 +102,7 @@ def faults(questions: dict[int, dict], root: Path = ROOT) -> Iterator[tuple[int,
         for number in entry["questions"]:
             if number not in questions:
                 yield line, f"{term}: there is no question {number} in docs/questions.yml; correct the number"
-            elif not _mentioned(entry, _answer(number, questions[number]["topic"], root)):
+            elif not _mentioned(entry, answers[number]):
                 yield line, f"{term}: the answer to Q{number} does not mention it; name another one or another term"
 
 

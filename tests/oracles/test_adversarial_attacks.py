@@ -13,14 +13,6 @@ from torch import nn
 TOPIC = "adversarial-attacks"
 
 
-@pytest.fixture(autouse=True)
-def double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def problem(seed, n=12):
     """A small CNN in the snippets' shapes with one member, images and its own predictions."""
     torch.manual_seed(seed)

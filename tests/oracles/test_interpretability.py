@@ -19,14 +19,6 @@ from torch import nn
 TOPIC = "interpretability"
 
 
-@pytest.fixture(autouse=True)
-def double():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 def small_net(flat):
     head = [nn.Flatten(), nn.Linear(6 * 25, 4)] if flat else [nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                                                               nn.Linear(6, 4)]  # fmt: skip

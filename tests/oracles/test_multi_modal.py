@@ -13,14 +13,6 @@ from snippet_functions import load_functions
 TOPIC = "multi-modal"
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def check_cross_attention(functions) -> None:
     """One query at a time, in loops; other sizes than the snippet's."""
     for seed, (n, rows, words, heads, size) in enumerate([(2, 3, 5, 1, 4), (3, 1, 2, 2, 3), (1, 4, 1, 3, 2)]):
