@@ -6,13 +6,13 @@
 """
 
 import base64
-import hashlib
 import io
 import json
 import os
 import tempfile
 from pathlib import Path
 
+from code_digest import code_digest
 from record import ROOT, replace
 
 CPU_SECONDS = 90  # the house limit for a lab, on one core
@@ -34,7 +34,7 @@ def notebook_path(name: str, root: Path = ROOT) -> Path:
 def recorded_digest(name: str, root: Path = ROOT) -> str:
     """SHA-256 of the script that the recorded notebook was made from; empty if there is none."""
     path = notebook_path(name, root)
-    return json.loads(path.read_text())["metadata"].get("script_sha256", "") if path.exists() else ""
+    return json.loads(path.read_text())["metadata"].get("code_sha256", "") if path.exists() else ""
 
 
 def read_script(text: str, name: str):
@@ -45,7 +45,7 @@ def read_script(text: str, name: str):
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
-        "script_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "code_sha256": code_digest(text),
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells, 1):

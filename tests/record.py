@@ -7,7 +7,6 @@ a lab what labs.py says. One that fails changes no recorded file.
 
 import argparse
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -16,9 +15,11 @@ from concurrent.futures import as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from code_digest import code_digest
+
 ROOT = Path(__file__).parent.parent
 SNIPPETS = ROOT / "snippets"
-MANIFEST = SNIPPETS / "recorded.json"  # snippet name -> sha256 of the text that was recorded
+MANIFEST = SNIPPETS / "recorded.json"  # snippet name -> digest of the code that was recorded
 
 
 def snippet_names(root: Path = ROOT) -> list[str]:
@@ -44,8 +45,11 @@ def select_names(wanted: list[str]) -> list[str]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """What a recording of the source at ``path`` belongs to; a source that does not parse has none."""
+    try:
+        return code_digest(path.read_text())
+    except SyntaxError:
+        return ""
 
 
 def figure_paths(name: str, count: int, root: Path = ROOT) -> list[Path]:
@@ -146,7 +150,7 @@ def record_snippets(names: list[str], unchanged_too: bool) -> list[str]:
             failed.append(run.error)
             what = "FAILED, recorded files left as they were"
         else:
-            what = write(run, hashlib.sha256(due[run.name]).hexdigest())
+            what = write(run, code_digest(due[run.name].decode()))
         print(f"[{done}/{len(due)}] {run.name} ({run.cpu_seconds:.1f} CPU s): {what}", flush=True)
     return failed
 

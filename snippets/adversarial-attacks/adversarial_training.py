@@ -17,6 +17,7 @@ S = SEEDS = 5
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def pgd(net, x, y, eps, steps):
     z = (x + eps * (2 * torch.rand_like(x) - 1)).clamp(0, 1)
     for _ in range(steps):
@@ -26,17 +27,24 @@ def pgd(net, x, y, eps, steps):
         z = z.clamp(x - eps, x + eps).clamp(0, 1)
     return z
 
+
 def train(eps, updates=120, steps=3):
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1200, (updates, 60)):
         z = pgd(net, x[i], y[i], eps, steps) if eps else x[i]  # fresh in each step
         loss = F.cross_entropy(net(z).flatten(0, 1), y[i].flatten())
         adam.zero_grad(), loss.backward(), adam.step()
     return net
+
 
 test, truth = x[-200:], y[-200:]
 rows = []

@@ -17,11 +17,17 @@ S, T = 5, 100  # seeds; temperature of the defense
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def train(target, T, lr):  # groups=S: the networks share no weight
     net = nn.Sequential(
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), lr)
     for _ in range(8):
         for i in torch.randperm(1200).split(100):
@@ -29,10 +35,12 @@ def train(target, T, lr):  # groups=S: the networks share no weight
             adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def gradient(net, z, y, T):
     z = z.clone().requires_grad_()
     loss = F.cross_entropy((net(z) / T).flatten(0, 1), y.flatten(), reduction="sum")
     return torch.autograd.grad(loss, z)[0]
+
 
 def pgd(net, x, y, eps, T, steps=10):
     z = x
@@ -40,6 +48,7 @@ def pgd(net, x, y, eps, T, steps=10):
         z = z + 2.5 * eps / steps * gradient(net, z, y, T).sign()
         z = z.clamp(x - eps, x + eps).clamp(0, 1)
     return z
+
 
 hard = F.one_hot(y, 10).double()
 plain, teacher = train(hard, 1, 1e-2), train(hard, T, 4e-2)
@@ -59,8 +68,10 @@ for name, target, source, t, style in (
     curves.append(torch.stack(hits))  # (budgets, S)
     plt.plot(budgets, curves[-1].mean(1), style, label=name)
     v = curves[-1][2]
-    print(f"{name:29} clean {hits[0].mean():.2f}, eps 0.1: {v.mean():.2f} "
-          f"({v.min():.2f} to {v.max():.2f}, n={S})")
+    print(
+        f"{name:29} clean {hits[0].mean():.2f}, eps 0.1: {v.mean():.2f} "
+        f"({v.min():.2f} to {v.max():.2f}, n={S})"
+    )
 _, naive, transferred, adaptive = curves
 print(f"test images whose gradient is exactly zero: {zero.min():.0%} or more")
 assert zero.min() > 0.6 and (naive[2] > adaptive[2] + 0.2).all()

@@ -18,28 +18,38 @@ S = SEEDS = 5
 split = torch.rand(len(X), S).argsort(0)  # another one for each seed
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def grouped_cnns():  # groups=S: the networks share no weight
     return nn.Sequential(
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
+
 
 def loss(net, x, y):  # summed, so each image has its own gradient
     return F.cross_entropy(net(x).flatten(0, 1), y.flatten(), reduction="sum")
 
+
 def fgsm(net, x, y, eps):
     x = x.clone().requires_grad_()
-    gradient, = torch.autograd.grad(loss(net, x, y), x)
+    (gradient,) = torch.autograd.grad(loss(net, x, y), x)
     return (x + eps * gradient.sign()).clamp(0, 1).detach()
+
 
 def pgd(net, x, y, eps, step, steps, start):
     z = (x + start).clamp(0, 1)
     for _ in range(steps):
         z.requires_grad_()
-        gradient, = torch.autograd.grad(loss(net, z, y), z)
+        (gradient,) = torch.autograd.grad(loss(net, z, y), z)
         z = z.detach() + step * gradient.sign()
         z = z.clamp(x - eps, x + eps).clamp(0, 1)  # project: box, then pixel range
     return z
+
 
 net = grouped_cnns()
 adam = torch.optim.Adam(net.parameters(), 1e-2)

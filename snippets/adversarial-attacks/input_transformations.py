@@ -16,18 +16,23 @@ S, eps = 5, 0.15
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def undefended(z):  # no defense
     return z
+
 
 def rounded(z):  # five gray levels; the gradient is zero
     return (z * 4).round() / 4
 
+
 def straight_through(z):  # value: the defense; gradient: the identity's
     return z + (rounded(z) - z).detach()
+
 
 def randomized(z):  # black and white exchanged or not; noise in any case
     z = 1 - z if torch.rand(()) < 0.5 else z
     return z + 0.1 * torch.randn_like(z)
+
 
 def pgd(net, x, y, through, draws=1, steps=10):
     z = x.clone()
@@ -39,20 +44,28 @@ def pgd(net, x, y, through, draws=1, steps=10):
         z = z.clamp(x - eps, x + eps).clamp(0, 1)
     return z
 
+
 def train(defense):  # the network is trained behind its defense
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1200, (200, 60)):
         loss = F.cross_entropy(net(defense(x[i])).flatten(0, 1), y[i].flatten())
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 test, truth, mean = x[-100:], y[-100:], {}
 for defense, naive, adaptive, draws in (
-    (undefended, undefended, undefended, 1), (rounded, rounded, straight_through, 1),
+    (undefended, undefended, undefended, 1),
+    (rounded, rounded, straight_through, 1),
     (randomized, undefended, randomized, 5),
 ):
     net, row = train(defense), []

@@ -16,28 +16,43 @@ S, eps = 5, 0.1
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def bounds(net, low, high):
     """Limits of every logit over the box, layer by layer."""
     for layer in net:
         if isinstance(layer, nn.Conv2d):
             center, radius = layer((low + high) / 2), (high - low) / 2
-            spread = F.conv2d(radius, layer.weight.abs(), None, layer.stride,
-                              layer.padding, layer.dilation, layer.groups)
+            spread = F.conv2d(
+                radius,
+                layer.weight.abs(),
+                None,
+                layer.stride,
+                layer.padding,
+                layer.dilation,
+                layer.groups,
+            )
             low, high = center - spread, center + spread
         else:  # ReLU and reshaping: monotone
             low, high = layer(low), layer(high)
     return low, high
+
 
 def worst_logits(net, x, y, eps):
     """True class at its least, others at their most: right here, right all over."""
     low, high = bounds(net, (x - eps).clamp(0, 1), (x + eps).clamp(0, 1))
     return torch.where(F.one_hot(y, 10).bool(), low, high)
 
+
 def train(certified, steps=150):
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for step, i in enumerate(torch.randint(1200, (steps, 100))):
         share = min(1, 1.5 * step / steps)  # from ordinary to certified
@@ -49,6 +64,7 @@ def train(certified, steps=150):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def pgd(net, x, y, eps, steps=20):
     z = x.clone()
     for _ in range(steps):
@@ -57,6 +73,7 @@ def pgd(net, x, y, eps, steps=20):
         z = z.detach() + eps / 4 * torch.autograd.grad(loss, z)[0].sign()
         z = z.clamp(x - eps, x + eps).clamp(0, 1)
     return z
+
 
 a, b, rows = x[-200:], y[-200:], []
 print(f"accuracy, n={S}      clean             PGD-20            proved")

@@ -13,10 +13,12 @@ keep = (Y == 3) | (Y == 8)
 X, Y = X[keep] / 16, (Y[keep] == 8) * 2.0 - 1  # labels -1 and +1
 eps, SEEDS, rows = 0.1, 5, []
 
+
 def fgsm(score, x, y, eps):
     x = x.clone().requires_grad_()
     loss = torch.nn.functional.softplus(-y * score(x)).sum()
     return (x + eps * torch.autograd.grad(loss, x)[0].sign()).detach()
+
 
 for seed in range(SEEDS):
     torch.manual_seed(seed)

@@ -20,6 +20,7 @@ def sign_attack(net, x, y, eps, steps):  # one step: FGSM; several: PGD
         z = z.clamp(x - eps, x + eps).clamp(0, 1)  # box, pixel range
     return z
 
+
 def deepfool(net, x, y, steps=20):  # to the nearest boundary of a linearized net
     z, own = x.clone(), F.one_hot(y, 10).bool()
     for _ in range(steps):
@@ -36,6 +37,7 @@ def deepfool(net, x, y, steps=20):  # to the nearest boundary of a linearized ne
         z = (z + 1.02 * step.view_as(x) * alive).clamp(0, 1).detach()
     return z
 
+
 def carlini_wagner(net, x, y, constants=(0.1, 0.3, 1), steps=60):
     """Minimize distance^2 + c * margin; keep the nearest misclassified point."""
     own, best, size = F.one_hot(y, 10).bool(), x.clone(), torch.full(y.shape, torch.inf)
@@ -51,15 +53,21 @@ def carlini_wagner(net, x, y, constants=(0.1, 0.3, 1), steps=60):
             adam.zero_grad(), (d + c * margin.clamp(0)).sum().backward(), adam.step()
     return best
 
+
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 X, Y, S = *map(torch.from_numpy, load_digits(return_X_y=True)), 5
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 net = nn.Sequential(  # groups=S: the networks share no weight
-    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-    nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+    nn.Unflatten(1, (S, 10)),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for i in torch.randint(1200, (100, 100)):
     loss = S * F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())
@@ -77,8 +85,10 @@ for name, z in found.items():
     norms = [torch.linalg.vector_norm(z - x, k, (2, 3)) for k in (2, torch.inf)]
     l2, top = (v.median(0)[0] for v in norms)  # each (S,)
     size.append([l2, top])
-    print(f"{name:14} L2 {l2.mean():.2f} ({l2.min():.2f}-{l2.max():.2f}), top pixel",
-          f"{top.mean():.2f} ({top.min():.2f}-{top.max():.2f}, n={S})")
+    print(
+        f"{name:14} L2 {l2.mean():.2f} ({l2.min():.2f}-{l2.max():.2f}), top pixel",
+        f"{top.mean():.2f} ({top.min():.2f}-{top.max():.2f}, n={S})",
+    )
     assert (net(z).argmax(-1) != y).all()
 deep, cw, fgsm, pgd = (torch.stack(s) for s in size)  # each (2, S)
 assert (deep[0] < 0.9 * pgd[0]).all() and (cw[0] < 0.9 * pgd[0]).all()

@@ -22,9 +22,14 @@ x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 eps, ours, theirs, test = 0.15, slice(0, 600), slice(600, 1200), slice(-200, None)
 
 net = nn.Sequential(  # groups=S: the networks share no weight
-    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-    nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+    nn.Unflatten(1, (S, 10)),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for i in torch.randint(600, (100, 100)):
     loss = F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())

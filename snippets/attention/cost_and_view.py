@@ -61,8 +61,10 @@ for block in blocks:
             block(torch.randn(1, C, size, size))
         madds[name, size] = counter.get_total_flops() // 2
     row = ", ".join(f"{madds[name, size] / 1e6:.3f}" for size in sizes)
-    print(f"{name}: {sum(p.numel() for p in block.parameters())} weights, "
-          f"sees {seen} of 256 places, million products {row}")
+    print(
+        f"{name}: {sum(p.numel() for p in block.parameters())} weights, "
+        f"sees {seen} of 256 places, million products {row}"
+    )
 assert all(madds["SE", n] == 2 * C * C // 4 for n in sizes)  # for any area
 assert all(madds["CBAM", n] == 4 * C * C // 4 + 98 * n * n for n in sizes)
 assert all(madds["NonLocal", n] == 2 * C**2 * n**2 + C * n**4 for n in sizes)

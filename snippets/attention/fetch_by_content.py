@@ -37,8 +37,12 @@ class NonLocal(nn.Module):
 
 class Dilated(nn.Sequential):  # sees 11x11: the whole map from everywhere
     def __init__(self, c):
-        super().__init__(nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
-                         nn.Conv2d(c, c, 3, padding=4, dilation=4), nn.ReLU())
+        super().__init__(
+            nn.Conv2d(c, c, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c, c, 3, padding=4, dilation=4),
+            nn.ReLU(),
+        )
 
 
 def scenes(n):
@@ -53,8 +57,14 @@ def scenes(n):
 
 def accuracy(seed, block, c=24, steps=100):  # only the block joins different cells
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Conv2d(13, c, 1), nn.ReLU(), block(c),
-                        nn.Conv2d(c, c, 1), nn.ReLU(), nn.Conv2d(c, 4, 1))
+    net = nn.Sequential(
+        nn.Conv2d(13, c, 1),
+        nn.ReLU(),
+        block(c),
+        nn.Conv2d(c, c, 1),
+        nn.ReLU(),
+        nn.Conv2d(c, 4, 1),
+    )
     adam = torch.optim.Adam(net.parameters(), 0.01 if block is Dilated else 0.02)
     for step in range(steps + 1):
         x, asked, value = scenes(32 if step < steps else 500)

@@ -19,9 +19,13 @@ class Net(nn.Module):
     def __init__(self, c=16):
         super().__init__()
         self.body = nn.Sequential(  # 15x15: a corner of the map sees the whole digit
-            nn.Conv2d(1, c, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(c, c, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(c, c, 3, padding=2, dilation=2), nn.ReLU())
+            nn.Conv2d(1, c, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c, c, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c, c, 3, padding=2, dilation=2),
+            nn.ReLU(),
+        )
         self.score, self.head = nn.Linear(c, 1), nn.Linear(c, 10)
 
     def forward(self, x):
@@ -69,5 +73,7 @@ assert (after[:, 0] - after[:, 1]).mean() < 0.06  # although the corners say not
 assert (after[:, 0] - after[:, 2]).min() > 0.4  # and the middle everything
 names = "accuracy", "corners erased", "middle erased", "weight on corners"
 for name, b, a in zip(names, before.T, after.T):
-    print(f"{name}: before {b.min():.2f} to {b.max():.2f}, "
-          f"after {a.min():.2f} to {a.max():.2f}")
+    print(
+        f"{name}: before {b.min():.2f} to {b.max():.2f}, "
+        f"after {a.min():.2f} to {a.max():.2f}"
+    )

@@ -45,7 +45,8 @@ for name in ("coffee", "coins", "camera", "astronaut", "chelsea"):
     if name == "coffee":
         panels = [noisy, attended, a[26 * SIDE + 8], a[12 * SIDE + 20]]
 for ax, p, title in zip(
-    plt.subplots(1, 4, figsize=(7, 2))[1], panels,
+    plt.subplots(1, 4, figsize=(7, 2))[1],
+    panels,
     ["noisy", "after attention", "weights, query A", "weights, query B"],
 ):
     dots = [(8, 26, "A"), (20, 12, "B")]
@@ -56,8 +57,14 @@ for ax, p, title in zip(
         dots = [dots["AB".index(title[-1])]]
     for x, y, letter in dots:
         ax.plot(x, y, "o", mfc="none", mec="cyan", ms=9)
-        ax.text(x + 3, y + 2, letter, color="cyan", fontsize=11,
-                bbox={"fc": "black", "ec": "none", "pad": 1})
+        ax.text(
+            x + 3,
+            y + 2,
+            letter,
+            color="cyan",
+            fontsize=11,
+            bbox={"fc": "black", "ec": "none", "pad": 1},
+        )
     ax.set_title(title, fontsize=11), ax.axis("off")
 plt.tight_layout(), plt.show()
 for name, g in gains.items():

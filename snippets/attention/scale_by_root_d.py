@@ -30,6 +30,8 @@ for name in ("scaled", "not scaled"):
         else:
             assert low[0] > 0.7 * d and high[0] < 1.4 * d  # Var(q.k) = d
             assert d < 1024 or (high[1] < 1.3 and high[2] < 0.15)
-        print(f"{name}, d = {d}: mixes {low[1]:.1f}-{high[1]:.1f} of 64 keys, "
-              f"slope {low[2]:.2f}-{high[2]:.2f}")
+        print(
+            f"{name}, d = {d}: mixes {low[1]:.1f}-{high[1]:.1f} of 64 keys, "
+            f"slope {low[2]:.2f}-{high[2]:.2f}"
+        )
 print("variance of the scores: 1 scaled, d not scaled, within 40 % (5 seeds)")

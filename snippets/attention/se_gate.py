@@ -65,12 +65,16 @@ for kind in ("fixed weights", "3x3 convolution", "SE gate"):
             continue
         result[kind, moves] = r = torch.tensor([run(kind, moves, s) for s in range(5)])
         weights = sum(p.numel() for p in network(kind).parameters())
-        print(f"{'any' if moves else 'first'} channel lit, {kind} ({weights}): "
-              f"{r[:, 0].min():.2f} to {r[:, 0].max():.2f}")
+        print(
+            f"{'any' if moves else 'first'} channel lit, {kind} ({weights}): "
+            f"{r[:, 0].min():.2f} to {r[:, 0].max():.2f}"
+        )
 still, moving = result["SE gate", False], result["SE gate", True]
 assert (still - result["fixed weights", False])[:, 0].mean().abs() < 0.03  # no gain
 assert (moving - result["fixed weights", True])[:, 0].min() > 0.3
 assert (moving - result["3x3 convolution", True])[:, 0].mean() > 0.04
 assert (moving[:, 1] - moving[:, 2]).min() > 0.4 and (moving[:, 3] > 0).all()
-print(f"gate when any is lit: {moving[:, 1].mean():.1f} for the lit channel, "
-      f"{moving[:, 2].mean():.1f} for the others (5 seeds)")
+print(
+    f"gate when any is lit: {moving[:, 1].mean():.1f} for the lit channel, "
+    f"{moving[:, 2].mean():.1f} for the others (5 seeds)"
+)

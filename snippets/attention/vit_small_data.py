@@ -20,7 +20,8 @@ class ViT(nn.Module):
         self.patch = nn.Conv2d(1, d, 2, stride=2)
         self.place = nn.Parameter(torch.randn(16, d) / 2)
         layer = nn.TransformerEncoderLayer(
-            d, heads, 2 * d, dropout=0.0, batch_first=True, norm_first=True)
+            d, heads, 2 * d, dropout=0.0, batch_first=True, norm_first=True
+        )
         self.body = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.head = nn.Linear(d, 10)
 
@@ -31,9 +32,15 @@ class ViT(nn.Module):
 
 def cnn():
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 10))
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
 
 
 def accuracies(seed, model, shuffled, n=100, steps=70):
@@ -57,8 +64,10 @@ result = {
 }
 for name, r in result.items():
     low, high = r.aminmax(dim=0)
-    print(f"{name}: train {low[0]:.2f} to {high[0]:.2f}, "
-          f"test {low[1]:.2f} to {high[1]:.2f}")
+    print(
+        f"{name}: train {low[0]:.2f} to {high[0]:.2f}, "
+        f"test {low[1]:.2f} to {high[1]:.2f}"
+    )
 cnn, shuffled, vit = (r[:, 1] for r in result.values())
 assert min(r[:, 0].min() for r in result.values()) > 0.9  # all fit their images
 assert (cnn - vit).min() > 0.1 and (cnn - shuffled).mean() > 0.01

@@ -23,8 +23,13 @@ def flops(net, x):
     return forward.get_total_flops(), backward.get_total_flops()
 
 
-net = nn.Sequential(block(3, 32), block(32, 64), block(64, 128),
-                    nn.Flatten(), nn.Linear(128 * 4 * 4, 10))
+net = nn.Sequential(
+    block(3, 32),
+    block(32, 64),
+    block(64, 128),
+    nn.Flatten(),
+    nn.Linear(128 * 4 * 4, 10),
+)
 x = torch.randn(2, 3, 32, 32)
 first = 2 * 2 * 32 * 32 * 32 * 27  # FLOPs of layer 1: 2 N H W K C k k
 

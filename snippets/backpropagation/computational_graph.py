@@ -10,10 +10,22 @@ import torch.nn.functional as F
 from matplotlib.patches import Rectangle
 from torch.autograd.graph import saved_tensors_hooks
 
-x = torch.tensor([[[[1., 3, 1, 3, 3], [1, 0, 1, 1, 0], [1, 0, 3, 2, 3],
-                    [2, 2, 1, 3, 3], [3, 3, 0, 0, 0]]]], requires_grad=True)
-w = torch.tensor([[[[1., 1], [-2, -1]]]], requires_grad=True)  # (1, 1, 2, 2)
-t = torch.tensor([[[[2., 5], [1, 4]]]])  # target, one number a window
+x = torch.tensor(
+    [
+        [
+            [
+                [1.0, 3, 1, 3, 3],
+                [1, 0, 1, 1, 0],
+                [1, 0, 3, 2, 3],
+                [2, 2, 1, 3, 3],
+                [3, 3, 0, 0, 0],
+            ]
+        ]
+    ],
+    requires_grad=True,
+)
+w = torch.tensor([[[[1.0, 1], [-2, -1]]]], requires_grad=True)  # (1, 1, 2, 2)
+t = torch.tensor([[[[2.0, 5], [1, 4]]]])  # target, one number a window
 
 saved = []  # addresses of the tensors that autograd keeps for the backward pass
 with saved_tensors_hooks(lambda s: saved.append(s.data_ptr()) or s, lambda s: s):
@@ -45,14 +57,21 @@ for (name, value), label in zip(steps.items(), labels):
         rows, columns = m.shape
         for r, c in torch.cartesian_prod(*map(torch.arange, m.shape)).tolist():
             ax.add_patch(Rectangle((left + c, top - r - 1), 1, 1, fc="w", ec="0.75"))
-            ax.text(left + c + .5, top - r - .5, f"{m[r, c] + 0:g}", color=color,
-                    ha="center", va="center", size=14)
+            ax.text(
+                left + c + 0.5,
+                top - r - 0.5,
+                f"{m[r, c] + 0:g}",
+                color=color,
+                ha="center",
+                va="center",
+                size=14,
+            )
         if left == 0 and name in kept:
             ax.add_patch(Rectangle((0, top - rows), columns, rows, fill=False, lw=3.5))
-    ax.text(-.3, top - rows / 2, label, ha="right", va="center", size=14)
-    top -= rows + .5
-ax.text(0, .3, "forward ↓", size=14)
-ax.text(6, .3, "backward ↑", size=14, color="#c00000")
-ax.set(xlim=(-3.5, 11.1), ylim=(top + .3, 1.2), aspect="equal")
+    ax.text(-0.3, top - rows / 2, label, ha="right", va="center", size=14)
+    top -= rows + 0.5
+ax.text(0, 0.3, "forward ↓", size=14)
+ax.text(6, 0.3, "backward ↑", size=14, color="#c00000")
+ax.set(xlim=(-3.5, 11.1), ylim=(top + 0.3, 1.2), aspect="equal")
 ax.axis("off")
 plt.show()

@@ -25,9 +25,9 @@ def input_gradient(size, w, g, stride, padding):
     padded = [n + 2 * padding for n in size]
     dx = g.new_zeros(len(g), w.shape[1], *padded)
     for i, j in itertools.product(range(g.shape[2]), range(g.shape[3])):
-        window = dx[:, :, i * stride:i * stride + k, j * stride:j * stride + k]
+        window = dx[:, :, i * stride : i * stride + k, j * stride : j * stride + k]
         window += torch.einsum("nk,kcij->ncij", g[:, :, i, j], w)
-    return dx[:, :, padding:padding + size[0], padding:padding + size[1]]
+    return dx[:, :, padding : padding + size[0], padding : padding + size[1]]
 
 
 worst, cases = 0.0, 0
@@ -41,11 +41,14 @@ for seed, k, stride, padding in grid:
     dw, dx = torch.autograd.grad(y, (w, x), g)
     # Stride drops up to stride - 1 border pixels; output_padding puts them back.
     rest = [(n + 2 * padding - k) % stride for n in x.shape[2:]]
-    transposed = F.conv_transpose2d(g, w, stride=stride, padding=padding,
-                                    output_padding=rest)
-    for mine, exact in [(weight_gradient(x, g, k, stride, padding), dw),
-                        (input_gradient(x.shape[2:], w, g, stride, padding), dx),
-                        (transposed, dx)]:
+    transposed = F.conv_transpose2d(
+        g, w, stride=stride, padding=padding, output_padding=rest
+    )
+    for mine, exact in [
+        (weight_gradient(x, g, k, stride, padding), dw),
+        (input_gradient(x.shape[2:], w, g, stride, padding), dx),
+        (transposed, dx),
+    ]:
         worst, cases = max(worst, (mine - exact).abs().max().item()), cases + 1
 
 assert worst < 1e-10

@@ -16,8 +16,9 @@ images = (images.view(-1, 1, 8, 8) - images.mean()) / images.std()
 
 def train(seed, lr, steps=100, momentum=0.0, forget=False):
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                        nn.Linear(72, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(72, 10)
+    )
     optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
     for step in range(steps):
         batch = torch.arange(64) + 64 * (step % 25)  # the first 1600 images

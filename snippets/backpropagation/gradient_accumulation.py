@@ -26,8 +26,14 @@ def gradient(net, parts, weight):
 def difference(norm, weight, seed):
     """Relative difference between accumulated and big-batch gradient."""
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Conv2d(1, 8, 3), norm, nn.ReLU(), nn.MaxPool2d(2),
-                        nn.Flatten(), nn.Linear(72, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3),
+        norm,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(72, 10),
+    )
     batch = torch.randperm(len(images))[:64]
     whole = gradient(net, [batch], lambda part: 1)
     parts = gradient(net, batch.split([10, 20, 30, 4]), weight)  # unequal sizes

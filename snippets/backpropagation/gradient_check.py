@@ -31,7 +31,7 @@ def central_difference(f, w, h):
     return torch.stack([(f(w + d) - f(w - d)) / (2 * h) for d in steps]).view_as(w)
 
 
-sizes = [10.0 ** -e for e in range(1, 13)]
+sizes = [10.0**-e for e in range(1, 13)]
 for seed in range(5):
     torch.manual_seed(seed)
     x, target = torch.randn(4, 1, 8, 8), torch.randint(3, (4,))
@@ -49,7 +49,7 @@ for seed in range(5):
     (bad,) = torch.autograd.grad(loss(w), w)
     assert (bad - numeric[5]).abs().max() > 1e-3
     assert not torch.autograd.gradcheck(loss, (w,), raise_exception=False)
-    plt.loglog(sizes, errors, "k.-", alpha=.6)
+    plt.loglog(sizes, errors, "k.-", alpha=0.6)
 print("5 seeds, h = 1e-6: right gradient within 1e-8, wrong one off by > 1e-3;")
 print("torch.autograd.gradcheck accepts the first and refuses the second")
 

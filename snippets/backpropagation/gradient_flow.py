@@ -43,11 +43,13 @@ for kind, style in kinds.items():
     norms = torch.stack([layer_gradients(kind, seed) for seed in range(SEEDS)])
     ratio[kind] = norms[:, 0] / norms[:, -1]
     low, high = ratio[kind].min(), ratio[kind].max()
-    print(f"{kind:9}  first / last layer:",
-          "< 1e-9" if high < 1e-9 else f"{low:.1f} to {high:.1f}")
+    print(
+        f"{kind:9}  first / last layer:",
+        "< 1e-9" if high < 1e-9 else f"{low:.1f} to {high:.1f}",
+    )
     layers = range(1, DEPTH + 1)
     plt.semilogy(layers, norms.median(0).values, style, ms=5, label=kind)
-    plt.fill_between(layers, norms.amin(0), norms.amax(0), alpha=.2)
+    plt.fill_between(layers, norms.amin(0), norms.amax(0), alpha=0.2)
 print(f"n = {SEEDS} seeds, lowest to highest")
 assert ratio["plain"].max() < 1e-9  # vanished
 for kind in ("shortcuts", "He init"):  # within a factor of 30 either way

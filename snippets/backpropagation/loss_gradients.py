@@ -40,11 +40,13 @@ for seed in range(5):
 assert logits.argmax(1).grad_fn is None  # the predicted map is outside the graph
 print("pixels: gradient = (softmax - one-hot) / labeled pixels, 0 where unlabeled")
 
-truth = torch.tensor([0., 0, 4, 4])
-for name, corner in [("overlapping", 2.), ("apart", 6.)]:
+truth = torch.tensor([0.0, 0, 4, 4])
+for name, corner in [("overlapping", 2.0), ("apart", 6.0)]:
     box = torch.tensor([corner, 0, corner + 4, 4], requires_grad=True)
-    grads = [torch.autograd.grad(loss, box, retain_graph=True)[0]
-             for loss in box_losses(box, truth)]
+    grads = [
+        torch.autograd.grad(loss, box, retain_graph=True)[0]
+        for loss in box_losses(box, truth)
+    ]
     iou, giou = (grad[[0, 2]].sum().item() for grad in grads)  # moving right: d/dx
     assert giou > 0 and (iou > 0) == (name == "overlapping")  # > 0: pulled left
     print(f"box {name}: slope of the IoU loss {iou:.2f}, of the GIoU loss {giou:.2f}")

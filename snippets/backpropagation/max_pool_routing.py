@@ -17,7 +17,7 @@ def max_pool_gradient(x, g, k, stride):
     dx = torch.zeros_like(x)
     for i in range(g.shape[0]):
         for j in range(g.shape[1]):
-            window = x[i * stride:i * stride + k, j * stride:j * stride + k]
+            window = x[i * stride : i * stride + k, j * stride : j * stride + k]
             first = window.flatten().tolist().index(window.max())
             row, column = divmod(first, k)  # += below, as windows may overlap
             dx[i * stride + row, j * stride + column] += g[i, j]
@@ -47,12 +47,14 @@ assert overlap.max() > 1 and overlap.sum() == 19 * 19
 print(f"3 x 3 stride 2: one pixel collects from up to {overlap.max():.0f} windows")
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.8))
-for ax, grad, title in [(axes[0], to_max, "4 x 4 windows, stride 4"),
-                        (axes[1], overlap, "3 x 3 windows, stride 2")]:
+for ax, grad, title in [
+    (axes[0], to_max, "4 x 4 windows, stride 4"),
+    (axes[1], overlap, "3 x 3 windows, stride 2"),
+]:
     ax.imshow(x.detach().numpy(), cmap="gray")
     for n in grad.unique()[1:].tolist():  # larger dot: more windows won
         r, c = (grad == n).nonzero().T
-        ax.plot(c, r, "o", ms=4 * n ** .8, color="#ffb000", mec="k", mew=.5)
+        ax.plot(c, r, "o", ms=4 * n**0.8, color="#ffb000", mec="k", mew=0.5)
     ax.set_title(title, size=12)
     ax.axis("off")
 plt.tight_layout()

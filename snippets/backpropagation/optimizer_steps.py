@@ -49,7 +49,9 @@ for seed in range(5):
     assert (steps["SGD"] + LR * slopes.view_as(start)).abs().max() < 1e-6 * LR
 
 assert max(cosines) < 0.9
-print("cosine of SGD's and AdamW's first step from one gradient: "
-      f"{min(cosines):.2f} to {max(cosines):.2f}")
+print(
+    "cosine of SGD's and AdamW's first step from one gradient: "
+    f"{min(cosines):.2f} to {max(cosines):.2f}"
+)
 print(f"SGD's step from {2 * w.numel()} forward passes, no backward: difference < 1e-9")
 print("n = 5 seeds")

@@ -42,8 +42,12 @@ accuracies = []
 for seed in range(5):
     torch.manual_seed(seed)
     train, test, y, y_test = train_test_split(images, labels, random_state=seed)
-    params = [torch.randn(8, 9) / 3, torch.zeros(8, 1),
-              torch.randn(128, 10) / 11, torch.zeros(10)]
+    params = [
+        torch.randn(8, 9) / 3,
+        torch.zeros(8, 1),
+        torch.randn(128, 10) / 11,
+        torch.zeros(10),
+    ]
     for step in range(300):
         batch = torch.randint(len(train), (64,))
         logits, saved = forward(params, train[batch])

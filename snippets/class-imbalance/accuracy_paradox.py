@@ -40,8 +40,10 @@ for positives in (5000, 1000, 100):
     case = labels(positives, positives * 9 // 10, (10_000 - positives) // 10)
     tables.append(confusion(*case))
     rows.append(metrics(tables[-1]))
-    print(f"{positives / 100:4.0f} % positive:",
-          ", ".join(f"{k} {v:.2f}" for k, v in rows[-1].items()))
+    print(
+        f"{positives / 100:4.0f} % positive:",
+        ", ".join(f"{k} {v:.2f}" for k, v in rows[-1].items()),
+    )
 never = metrics(confusion(*labels(100, 0, 0)))
 print("never positive:", ", ".join(f"{k} {v:.2f}" for k, v in never.items()))
 assert never["accuracy"] == 0.99 > rows[2]["accuracy"] and never["balanced"] == 0.5
@@ -53,8 +55,14 @@ for ax, table, share in zip(axes, tables, ("50 %", "10 %", "1 %")):
     ax.imshow((table / table.sum(1, keepdim=True)).numpy(), cmap="Blues", vmax=1.3)
     for (row, column), cases in zip([(0, 0), (0, 1), (1, 0), (1, 1)], table.flatten()):
         ax.text(column, row, f"{cases:,}", ha="center", va="center", size=13)
-    ax.set(title=f"{share} positive", xticks=(0, 1), yticks=(0, 1), xlabel="predicted",
-           xticklabels=("−", "+"), yticklabels=("−", "+"))
+    ax.set(
+        title=f"{share} positive",
+        xticks=(0, 1),
+        yticks=(0, 1),
+        xlabel="predicted",
+        xticklabels=("−", "+"),
+        yticklabels=("−", "+"),
+    )
 axes[0].set_ylabel("true")
 plt.tight_layout()
 plt.show()

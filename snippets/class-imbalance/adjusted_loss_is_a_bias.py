@@ -44,8 +44,11 @@ for name, solver in solvers.items():
     for seed in range(5):
         torch.manual_seed(seed)
         first, second = [
-            nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Flatten(),
-                          nn.Linear(72, 10)) for _ in range(2)]
+            nn.Sequential(
+                nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 10)
+            )
+            for _ in range(2)
+        ]
         second.load_state_dict(first.state_dict())
         second[3].bias.data += log_prior
         z = logits_after(first, adjusted_loss, seed, solver)

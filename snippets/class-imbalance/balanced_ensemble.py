@@ -17,8 +17,13 @@ rare, seeds, members = [1, 8, 9], range(5), 5
 
 def train(pool, steps):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+        nn.Conv2d(1, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(steps):
         i = pool[torch.randint(len(pool), (40,))]
@@ -38,7 +43,7 @@ for seed in seeds:
     rows = [torch.where(labels == c)[0] for c in range(10)]
     rows = [r[torch.randperm(len(r))] for r in rows]
     test = torch.cat([r[90:] for r in rows])
-    rows = [r[:4 if c in rare else 60] for c, r in enumerate(rows)]
+    rows = [r[: 4 if c in rare else 60] for c, r in enumerate(rows)]
     for kind, steps in (("balanced", 40), ("natural", 60)):
         votes = []
         for _ in range(members):
@@ -56,5 +61,7 @@ assert few["5 natural"] < few["one natural"] + 0.1  # they share the bias
 assert few["5 balanced"] > few["5 natural"] + 0.1
 assert (balanced["5 balanced"] > balanced["one balanced"] + 0.02).all()
 for name, b in balanced.items():
-    print(f"{name:12s} rare recall {few[name]:.2f}, balanced accuracy "
-          f"{b.mean():.2f} ({b.min():.2f}-{b.max():.2f})")
+    print(
+        f"{name:12s} rare recall {few[name]:.2f}, balanced accuracy "
+        f"{b.mean():.2f} ({b.min():.2f}-{b.max():.2f})"
+    )

@@ -43,8 +43,10 @@ for seed in range(5):
         r.append((p[name].mean(), ece(p[name], y_test)))
 for name, r in results.items():
     mean, error = results[name] = torch.tensor(r).T
-    print(f"{name:9s} mean probability {mean.mean():.2f}, ECE {error.mean():.2f}"
-          f" ({error.min():.2f}-{error.max():.2f}, 5 seeds)")
+    print(
+        f"{name:9s} mean probability {mean.mean():.2f}, ECE {error.mean():.2f}"
+        f" ({error.min():.2f}-{error.max():.2f}, 5 seeds)"
+    )
 assert results["weighted"][1].min() > 0.15 and results["weighted"][0].min() > 4 * prior
 assert max(results["plain"][1].max(), results["corrected"][1].max()) < 0.015
 

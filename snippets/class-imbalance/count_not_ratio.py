@@ -45,8 +45,14 @@ for ax, table, title in zip(axes, (a, b), ("alarm above 0.5", "above the prior")
     for i in range(3):
         for j in range(3):
             ax.text(j, i, f"{table[i, j]:.2f}", ha="center", va="center", size=13)
-    ax.set(title=title, xticks=range(3), yticks=range(3), yticklabels=counts,
-           xticklabels=[f"1:{r}" for r in ratios], xlabel="ratio")
+    ax.set(
+        title=title,
+        xticks=range(3),
+        yticks=range(3),
+        yticklabels=counts,
+        xticklabels=[f"1:{r}" for r in ratios],
+        xlabel="ratio",
+    )
 axes[0].set_ylabel("minority examples")
 plt.tight_layout()
 plt.show()

@@ -32,8 +32,12 @@ for seed in range(5):
     i = torch.cat([r[:n] for r, n in zip(rows, sizes)])
     x, y, n_own = images[i], labels[i], sizes.repeat_interleave(sizes)
     body = nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten())  # (N, 256)
+        nn.Conv2d(1, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+    )  # (N, 256)
     heads = [nn.Linear(256, 10) for _ in range(3)]
     natural, balanced = torch.ones(len(y)), 1 / n_own  # chance to be in a batch
     train(nn.Sequential(body, heads[0]), x, y, natural, 150)
@@ -51,5 +55,7 @@ gain = (balanced[:, 2:] - balanced[:, :2]).mean(0)  # against both rivals
 assert gain.min() > 0.005 and (tail[:, 2:] - tail[:, :2]).mean(0).min() > 0.01
 names = ("trained together", "new head, natural", "new head, balanced")
 for name, t, b in zip(names, tail.T, balanced.T):
-    print(f"{name:18s} rarest three {t.mean():.2f}, balanced accuracy "
-          f"{b.mean():.2f} ({b.min():.2f}-{b.max():.2f}, 5 seeds)")
+    print(
+        f"{name:18s} rarest three {t.mean():.2f}, balanced accuracy "
+        f"{b.mean():.2f} ({b.min():.2f}-{b.max():.2f}, 5 seeds)"
+    )

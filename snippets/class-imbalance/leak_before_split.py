@@ -20,15 +20,21 @@ def oversample(x, y):
 
 def split(x, y):
     order = torch.randperm(len(y))
-    train, test = order[:-len(y) // 3], order[-len(y) // 3:]
+    train, test = order[: -len(y) // 3], order[-len(y) // 3 :]
     return (x[train], y[train]), (x[test], y[test])
 
 
 def score(train, test):
     """Balanced accuracy of a CNN on the test part."""
     (x, y), (x_test, y_test) = train, test
-    net = nn.Sequential(nn.Conv2d(1, 16, 3, stride=2, padding=1), nn.ReLU(),
-                        nn.Flatten(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 2))
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 32),
+        nn.ReLU(),
+        nn.Linear(32, 2),
+    )
     adam = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(60):
         loss = F.cross_entropy(net(x), y)

@@ -24,11 +24,16 @@ for k, seed in enumerate(seeds):
     test = [torch.cat([r[90:] for r in g]) for g in (rows[:3], rows[-3:])]
     train = torch.cat([r[:n] for r, n in zip(rows, sizes)])
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+        nn.Conv2d(1, 8, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
     # gradient of the loss in the logits: softmax - one-hot; the rarest come last
     pull = (net(images[train]).softmax(1) - F.one_hot(labels[train])).norm(dim=1)
-    shares.append((pull[-sizes[-3:].sum():].sum() / pull.sum()).item())
+    shares.append((pull[-sizes[-3:].sum() :].sum() / pull.sum()).item())
     sgd = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
     for step in range(1, looks[-1] + 1):
         i = train[torch.randint(len(train), (64,))]
@@ -44,17 +49,23 @@ assert max(abs(s - true_share) for s in shares) < 0.01
 first = (curves > 0.5).double().argmax(1)  # (2, seeds): first look above 0.5
 assert (first[1] > first[0]).all() and (curves[0, -1] > curves[1, -1]).all()
 at = torch.tensor(looks)[first]
-print(f"the 3 rarest classes: {share:.1%} of the first gradient, "
-      f"{true_share:.1%} of the images")
-print(f"recall passes 0.5 at step {at[0].min()}-{at[0].max()} (3 largest classes), "
-      f"{at[1].min()}-{at[1].max()} (3 rarest)")
-print(f"at step {looks[-1]}: {curves[0, -1].mean():.2f} against "
-      f"{curves[1, -1].mean():.2f}; {len(seeds)} seeds")
+print(
+    f"the 3 rarest classes: {share:.1%} of the first gradient, "
+    f"{true_share:.1%} of the images"
+)
+print(
+    f"recall passes 0.5 at step {at[0].min()}-{at[0].max()} (3 largest classes), "
+    f"{at[1].min()}-{at[1].max()} (3 rarest)"
+)
+print(
+    f"at step {looks[-1]}: {curves[0, -1].mean():.2f} against "
+    f"{curves[1, -1].mean():.2f}; {len(seeds)} seeds"
+)
 
 plt.figure(figsize=(6, 3.6))
 for c, style, name in zip(curves, ("k", "C1--"), ("3 largest", "3 rarest")):
     plt.plot(looks, c.mean(1), style, lw=2, label=name)
-    plt.fill_between(looks, c.amin(1), c.amax(1), color=style[:2], alpha=.2)
+    plt.fill_between(looks, c.amin(1), c.amax(1), color=style[:2], alpha=0.2)
 plt.gca().set(xlabel="training step", ylabel="recall")
 plt.legend()
 plt.show()

@@ -42,16 +42,23 @@ assert (curves[:, 10] > curves[:, 0] + 0.15).all()
 print("adjusted posterior = posterior under equal priors, within 1e-12")
 for k in (0, 10, 20):
     c = curves[:, k]
-    print(f"tau {taus[k]:.0f}: balanced accuracy {c.mean():.2f} "
-          f"({c.min():.2f}-{c.max():.2f}, 5 seeds)")
+    print(
+        f"tau {taus[k]:.0f}: balanced accuracy {c.mean():.2f} "
+        f"({c.min():.2f}-{c.max():.2f}, 5 seeds)"
+    )
 
 axis = torch.linspace(-3, 5, 80)
 grid = torch.cartesian_prod(axis, axis)  # (80 * 80, 2)
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.8))
 for ax, tau in zip(axes, (0.0, 1.0)):
     region = adjust(log_posterior(grid, prior), prior.log(), tau).argmax(1)
-    ax.contourf(axis, axis, region.view(80, 80).T, [-.5, .5, 1.5, 2.5],
-                colors=["#d9d9d9", "#9ecae1", "#fdae6b"])
+    ax.contourf(
+        axis,
+        axis,
+        region.view(80, 80).T,
+        [-0.5, 0.5, 1.5, 2.5],
+        colors=["#d9d9d9", "#9ecae1", "#fdae6b"],
+    )
     for name, p in zip(("90 %", "9 %", "1 %"), centers):
         ax.text(*p, name, ha="center", va="center", size=12)
     ax.set(title="log prior subtracted" if tau else "plain", aspect="equal")

@@ -23,8 +23,11 @@ def focal_loss(z, y):  # gamma = 2
 
 CE = F.cross_entropy
 methods = {  # loss in training, shift of the logits in the test
-    "plain": (CE, 0), "focal": (focal_loss, 0), "plain, shifted": (CE, log_prior),
-    "adjusted loss": (lambda z, y: CE(z + log_prior, y), 0)}
+    "plain": (CE, 0),
+    "focal": (focal_loss, 0),
+    "plain, shifted": (CE, log_prior),
+    "adjusted loss": (lambda z, y: CE(z + log_prior, y), 0),
+}
 recall = torch.zeros(len(methods), len(seeds), 10)
 for k, seed in enumerate(seeds):
     torch.manual_seed(seed)
@@ -35,8 +38,13 @@ for k, seed in enumerate(seeds):
     for m, (loss, shift) in enumerate(methods.values()):
         torch.manual_seed(seed)
         net = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(256, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 0.01)
         for _ in range(100):
             i = train[torch.randint(len(train), (64,))]
@@ -48,8 +56,10 @@ gain = few - few[0]
 assert gain[2:].min() > 0 and gain[2:].mean(1).min() > 0.08
 assert gain[1].mean() < gain[2:].mean(1).min() / 2  # focal: less than half of that
 for name, r, b in zip(methods, few, recall.mean((1, 2))):
-    print(f"{name:14s} rare recall {r.mean():.2f} ({r.min():.2f}-{r.max():.2f}), "
-          f"balanced accuracy {b:.2f}")
+    print(
+        f"{name:14s} rare recall {r.mean():.2f} ({r.min():.2f}-{r.max():.2f}), "
+        f"balanced accuracy {b:.2f}"
+    )
 order = count.argsort(descending=True, stable=True)
 fig, ax = plt.subplots(figsize=(6, 3.6))
 for m, w, color in ((0, -0.4, "0.6"), (2, 0.4, "C1")):  # negative: to the left

@@ -29,8 +29,13 @@ for k, seed in enumerate(seeds):
         draw = chance.get(method, torch.ones(len(train)))  # to be in the batch
         weight = 1 / count if method == "class weights" else None
         net = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+            nn.Conv2d(1, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(256, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 0.01)
         for step in range(1, looks[-1] + 1):
             i = train[torch.multinomial(draw, 64, replacement=True)]
@@ -49,8 +54,10 @@ assert gain[3, -1] > 0.05
 assert balanced[3, -1].mean() < balanced[:3, -1].mean(1).min() - 0.01
 print("rare recall at step 20, at 150 (5 seeds); balanced accuracy at 150")
 for method, r, b in zip(methods, few, balanced):
-    print(f"{method:14s} {r[1].mean():.2f}, {r[-1].mean():.2f} "
-          f"({r[-1].min():.2f}-{r[-1].max():.2f}); {b[-1].mean():.2f}")
+    print(
+        f"{method:14s} {r[1].mean():.2f}, {r[-1].mean():.2f} "
+        f"({r[-1].min():.2f}-{r[-1].max():.2f}); {b[-1].mean():.2f}"
+    )
 
 plt.figure(figsize=(6, 3.8))
 for r, style in zip(few, ["k-o", "C0--s", "C1-.^", "C2:D"]):

@@ -41,9 +41,11 @@ for share, style in zip((0.5, 0.1, 0.01), ("k-", "C0--", "C1-.")):
         runs.append((roc_auc(y, score), average_precision(y, score)))
     auc, ap = torch.tensor(runs).T  # (5,) each
     aucs.append(auc), aps.append(ap)
-    print(f"{share:4.0%} positive: ROC AUC {auc.mean():.2f} "
-          f"({auc.min():.2f}-{auc.max():.2f}), AP {ap.mean():.2f} "
-          f"({ap.min():.2f}-{ap.max():.2f})")
+    print(
+        f"{share:4.0%} positive: ROC AUC {auc.mean():.2f} "
+        f"({auc.min():.2f}-{auc.max():.2f}), AP {ap.mean():.2f} "
+        f"({ap.min():.2f}-{ap.max():.2f})"
+    )
     fpr, tpr, precision = curves(y, score)
     thin = torch.cat([torch.arange(0, 200, 4), torch.arange(200, len(fpr), 400)])
     left.plot(fpr[thin], tpr[thin], style, label=f"{share:.0%} positive")

@@ -30,8 +30,10 @@ for seed in range(5):
     w = 0.1 * torch.randn(64, 10)
     target = gradient(w, torch.arange(len(y)), weight)  # weighted loss of all images
     balanced = WeightedRandomSampler(weight, size * batches)
-    draws = {"sampler": torch.tensor(list(balanced)).view(batches, size),
-             "weights": torch.randint(len(y), (batches, size))}
+    draws = {
+        "sampler": torch.tensor(list(balanced)).view(batches, size),
+        "weights": torch.randint(len(y), (batches, size)),
+    }
     for name, rows in draws.items():
         scale = weight if name == "weights" else torch.ones(len(y))
         g = torch.stack([gradient(w, i, scale[i]) for i in rows])
@@ -44,5 +46,7 @@ assert max(bias) < 0.06 and min(ratio) > 2
 assert max(abs(p - formula) for p in present) < 0.03
 print(f"5 seeds, {batches} batches: both means within 6% of the weighted gradient")
 print(f"variance with weights: {min(ratio):.1f}-{max(ratio):.1f} times the sampler's")
-print(f"a natural batch holds digit 1 with chance {formula:.2f}, counted "
-      f"{min(present):.2f}-{max(present):.2f}")
+print(
+    f"a natural batch holds digit 1 with chance {formula:.2f}, counted "
+    f"{min(present):.2f}-{max(present):.2f}"
+)

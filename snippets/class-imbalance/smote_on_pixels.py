@@ -38,13 +38,18 @@ for seed in range(5):
     kept_middle.append((detail(middle).mean() / parents).item())
 assert max(kept) < 0.8 and max(kept_middle) < 0.65
 print(f"5 seeds: {min(kept):.2f}-{max(kept):.2f} of the parents' detail is kept,")
-print(f"{min(kept_middle):.2f}-{max(kept_middle):.2f} half way; "
-      "unrelated details would keep 2/3 and 1/2")
+print(
+    f"{min(kept_middle):.2f}-{max(kept_middle):.2f} half way; "
+    "unrelated details would keep 2/3 and 1/2"
+)
 
 torch.manual_seed(0)
 new, start, end = smote(faces.flatten(1), 4)
-rows = {"image": faces[start], "neighbor": faces[end],
-        "half way": (faces[start] + faces[end]) / 2}
+rows = {
+    "image": faces[start],
+    "neighbor": faces[end],
+    "half way": (faces[start] + faces[end]) / 2,
+}
 fig, axes = plt.subplots(3, 4, figsize=(5.6, 4.4))
 for line, (name, pictures) in zip(axes, rows.items()):
     line[0].set_ylabel(name, size=12)

@@ -31,8 +31,10 @@ table = []
 for seed in range(5):
     torch.manual_seed(seed)
     train, (x, y) = sample(4000), sample(20_000)
-    fits = [LogisticRegression(C=1e6, class_weight=w).fit(*train)
-            for w in (None, {0: c_fp, 1: c_fn})]
+    fits = [
+        LogisticRegression(C=1e6, class_weight=w).fit(*train)
+        for w in (None, {0: c_fp, 1: c_fn})
+    ]
     p, p_weighted = [f.predict_proba(x)[:, 1] for f in fits]
     best = min(cost(p, y, t) for t in torch.linspace(0.002, 0.6, 300).numpy())
     table.append([cost(p, y, 0.5), cost(p, y, p_star), cost(p_weighted, y, 0.5), best])
@@ -50,8 +52,9 @@ for ax, pi, top in zip(axes, (0.5, prior), (0.22, 0.04)):
     cut = s[positive > negative].min().item()  # p = 0.5
     ax.plot(s, negative, "k-", s, positive, "C1--")
     ax.fill_between(s, negative, where=s >= cut, color="0.7", label="false alarms")
-    ax.fill_between(s, positive, where=s <= cut, ec="C1", fc="none", hatch="///",
-                    label="misses")
+    ax.fill_between(
+        s, positive, where=s <= cut, ec="C1", fc="none", hatch="///", label="misses"
+    )
     ax.axvline(cut, color="k", ls=":", label="p = 0.5")
     ax.set(title=f"{pi:.0%} positive", ylabel="density", ylim=(0, top))
 axes[1].axvline(1, color="C0", ls="-.", label="p = 0.05")

@@ -30,8 +30,9 @@ for seed in range(5):
     again = copies[y]  # (12,): 1 for class 0, 5 for class 1
     x5, y5 = x.repeat_interleave(again, 0), y.repeat_interleave(again)  # 20 images
     for norm in (nn.Identity(), nn.BatchNorm2d(4)):
-        net = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(),
-                            nn.Linear(144, 2))
+        net = nn.Sequential(
+            nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
+        )
         by_weight = F.cross_entropy(net(x), y, weight=weight)
         by_copies = F.cross_entropy(net(x5), y5)
         g_weight, g_copies = gradient(net, by_weight), gradient(net, by_copies)

@@ -3,6 +3,7 @@
 Yun and others, ICCV 2019: draw lam, cut a box of area 1 - lam around a random
 center, clip it at the border. Images (H, W, 3); the box: top, bottom, left, right.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data
@@ -29,8 +30,10 @@ for seed in range(SEEDS):
     assert (actual >= nominal - 1e-9).all()  # clipping only ever shrinks the box
     errors[seed], shares[seed] = (actual - nominal).mean(), 1 - actual.mean()
 
-cat, cup = (resize(im, (112, 112), anti_aliasing=True) for im in
-            (data.chelsea()[:300, 75:375], data.coffee()[:, 100:500]))
+cat, cup = (
+    resize(im, (112, 112), anti_aliasing=True)
+    for im in (data.chelsea()[:300, 75:375], data.coffee()[:, 100:500])
+)
 rng = np.random.default_rng(2)
 top, bottom, left, right = cutmix_box(112, 112, 0.5, rng)
 pasted = cat.copy()

@@ -2,6 +2,7 @@
 
 Photographs (1, 3, S, S) in [0, 1]. The question is: what share of it is a cat?
 """
+
 import math
 import matplotlib.pyplot as plt
 import torch
@@ -16,15 +17,17 @@ def photo(pixels, size=84):  # (H, W, 3) bytes -> (1, 3, size, size) in [0, 1]
 
 def warp(x, degrees=0.0, zoom=1.0):
     a = math.radians(degrees)
-    theta = torch.tensor([[math.cos(a), -math.sin(a), 0],
-                          [math.sin(a), math.cos(a), 0]]) / zoom
+    theta = (
+        torch.tensor([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0]])
+        / zoom
+    )
     grid = F.affine_grid(theta[None].to(x), x.shape, align_corners=False)
     return F.grid_sample(x, grid, align_corners=False)
 
 
 def paste(x, patch, top=16, left=35, side=38):
     x = x.clone()
-    x[..., top:top + side, left:left + side] = patch
+    x[..., top : top + side, left : left + side] = patch
     return x
 
 
@@ -33,12 +36,19 @@ cat, cup = photo(data.chelsea()[:300, 75:375]), photo(data.coffee()[:, 100:500])
 patch, gain = (..., slice(16, 54), slice(35, 73)), torch.tensor([1.3, 0.9, 0.6])
 shares = {"CutMix": 1 - 38**2 / 84**2, "mixup": 0.7}  # of cat; else 1
 views = {
-    "original": cat, "crop": F.interpolate(cat[..., 18:74, 9:65], (84, 84)),
-    "mirror": cat.flip(3), "upside down": cat.flip(2), "rotate": warp(cat, 25),
-    "scale": warp(cat, zoom=0.7), "color": cat * gain.view(1, 3, 1, 1),
-    "noise": cat + 0.12 * torch.randn_like(cat), "Cutout": paste(cat, 0.5),
+    "original": cat,
+    "crop": F.interpolate(cat[..., 18:74, 9:65], (84, 84)),
+    "mirror": cat.flip(3),
+    "upside down": cat.flip(2),
+    "rotate": warp(cat, 25),
+    "scale": warp(cat, zoom=0.7),
+    "color": cat * gain.view(1, 3, 1, 1),
+    "noise": cat + 0.12 * torch.randn_like(cat),
+    "Cutout": paste(cat, 0.5),
     "erasing": paste(cat, torch.rand(1, 3, 38, 38)),
-    "mixup": 0.7 * cat + 0.3 * cup, "CutMix": paste(cat, cup[patch])}
+    "mixup": 0.7 * cat + 0.3 * cup,
+    "CutMix": paste(cat, cup[patch]),
+}
 
 fig, axes = plt.subplots(4, 3, figsize=(6.4, 8.8))
 moved = {}
@@ -56,5 +66,7 @@ plt.tight_layout(), plt.show()
 safe = ["upside down", "mirror", "crop"]
 assert min(moved[name] for name in safe) > 1.3 * moved["mixup"] > moved["CutMix"]
 for name in [*safe, "mixup", "CutMix"]:
-    print(f"{name:11}  mean change of a pixel {moved[name]:.2f}, "
-          f"cat {shares.get(name, 1):.2f}")
+    print(
+        f"{name:11}  mean change of a pixel {moved[name]:.2f}, "
+        f"cat {shares.get(name, 1):.2f}"
+    )

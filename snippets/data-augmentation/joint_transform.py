@@ -3,6 +3,7 @@
 Image (512, 512, 3); mask (512, 512): 2 on the face, else 0; box x1, y1, x2, y2 with
 the far edges exclusive, so that x2 - x1 is the width.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import rotate
@@ -52,8 +53,11 @@ for ax, view, (title, good, bad) in zip(axes, views, boxes):
     ax.imshow(view[::4, ::4] // 16 * 16, extent=(0, 512, 512, 0), interpolation="none")
     ax.set_title(title, fontsize=16), ax.axis("off")
     for (x1, y1, x2, y2), color, style in [(good, "lime", "-"), (bad, "red", "--")]:
-        ax.add_patch(plt.Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=3,
-                                   color=color, ls=style))
+        ax.add_patch(
+            plt.Rectangle(
+                (x1, y1), x2 - x1, y2 - y1, fill=False, lw=3, color=color, ls=style
+            )
+        )
 plt.tight_layout(), plt.show()
 print(f"mirror: x1, x2 = {box[0]}, {box[2]} -> {moved[0]}, {moved[2]}")
 print(f"pixels of an invented class, bilinear: {min(invented)} or more; nearest: 0")

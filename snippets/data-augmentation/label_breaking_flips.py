@@ -3,6 +3,7 @@
 Digits x (N, 1, 8, 8), labels y (N,). Each augmentation is applied to half of
 the training images; the test images stay as they are.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,15 @@ moves = {"none": [], "mirror": [3], "upside down": [2], "half turn": [2, 3]}
 
 
 def train(x, y, flipped):  # flipped: the axes to reverse
-    net = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2),
-                        nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Flatten(),
-                        nn.Linear(32, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(200):
         i = torch.randint(len(x), (32,))
@@ -55,5 +62,7 @@ zeros = recall[:, 0, 0] - recall[:, 3, 0]  # 0 looks the same after it
 assert loss.min() > 0.03 and zeros.mean() < loss.mean() / 3
 for move, r in zip(moves, recall.transpose(0, 1)):
     print(f"{move:11}  all {r.mean():.2f}  digits 6, 9 {r[:, [6, 9]].mean():.2f}")
-print(f"half turn, recall lost on 6 and 9: {loss.min():.2f} to {loss.max():.2f}, "
-      f"{len(SEEDS)} seeds")
+print(
+    f"half turn, recall lost on 6 and 9: {loss.min():.2f} to {loss.max():.2f}, "
+    f"{len(SEEDS)} seeds"
+)

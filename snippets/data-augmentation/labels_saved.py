@@ -3,6 +3,7 @@
 Digits x (N, 1, 8, 8), labels y (N,). Trained on centered images, with or without
 random shifts of up to a pixel; tested on centered and on shifted images.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -29,8 +30,14 @@ for s, seed in enumerate(SEEDS):
     for n, labels in enumerate(LABELS):
         for k, augment in enumerate([lambda x: x, shift]):
             net = nn.Sequential(
-                nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-                nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+                nn.Conv2d(1, 16, 3),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Conv2d(16, 32, 3),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(32, 10),
+            )
             adam = torch.optim.Adam(net.parameters(), 1e-2)
             for _ in range(250):
                 i = pool[torch.randint(labels, (32,))]  # of the first ones

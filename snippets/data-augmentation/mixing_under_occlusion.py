@@ -1,6 +1,7 @@
 """Cutout and CutMix buy tolerance of occlusion; in the clear Cutout costs a little.
 
 Digits x (N, 1, 8, 8), labels y (N,), 100 training images; occluded: 4 x 4 black."""
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -35,8 +36,14 @@ for s, seed in enumerate(SEEDS):
     fit, test, _ = torch.randperm(len(x)).split([100, 800, 897])
     for k, kind in enumerate(KINDS):
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-            nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(300):
             i = fit[torch.randint(len(fit), (32,))]
@@ -49,8 +56,14 @@ for s, seed in enumerate(SEEDS):
 gain, mean = accuracy - accuracy[:, :1], accuracy.mean(0)
 plt.rcParams.update({"font.size": 14, "figure.figsize": (6.4, 3.4)})
 for j, name in enumerate(["clean test", "occluded test"]):
-    plt.bar([k + 0.4 * j for k in range(4)], mean[:, j].tolist(), 0.4, label=name,
-            color=["0.9", "0.6"][j], edgecolor="black")
+    plt.bar(
+        [k + 0.4 * j for k in range(4)],
+        mean[:, j].tolist(),
+        0.4,
+        label=name,
+        color=["0.9", "0.6"][j],
+        edgecolor="black",
+    )
 plt.xticks([k + 0.2 for k in range(4)], KINDS), plt.yticks([0, 0.5, 1])
 plt.ylim(0, 1.25), plt.ylabel("accuracy"), plt.legend(ncols=2), plt.show()
 assert gain[:, 1, 1].min() > 0.15 and gain[:, 3, 1].mean() > 0.08  # occluded

@@ -3,6 +3,7 @@
 Zhang and others, ICLR 2018 (mixup). Logits z (N, K) of mixed images; labels a, b
 (N,) of the two sources; lam: the share of a. Squared error differs by a constant.
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -30,12 +31,17 @@ for seed in range(20):
     lam = torch.distributions.Beta(0.4, 0.4).sample((64, 1))
     for loss in (cross_entropy, squared_error, focal):
         mixed_labels = loss(z, lam * a + (1 - lam) * b)
-        each = [lam[n] * loss(z[n:n + 1], a[n:n + 1])
-                + (1 - lam[n]) * loss(z[n:n + 1], b[n:n + 1]) for n in range(64)]
+        each = [
+            lam[n] * loss(z[n : n + 1], a[n : n + 1])
+            + (1 - lam[n]) * loss(z[n : n + 1], b[n : n + 1])
+            for n in range(64)
+        ]
         mixed_losses = torch.cat(each).mean()
         value = (mixed_labels - mixed_losses).abs().item()
-        pair = [torch.autograd.grad(v, z, retain_graph=True)[0]
-                for v in (mixed_labels, mixed_losses)]
+        pair = [
+            torch.autograd.grad(v, z, retain_graph=True)[0]
+            for v in (mixed_labels, mixed_losses)
+        ]
         gradient = ((pair[0] - pair[1]).norm() / pair[1].norm()).item()
         worst.setdefault(loss.__name__, []).append((value, gradient))
     torch_loss = F.cross_entropy(z, lam * a + (1 - lam) * b)

@@ -3,6 +3,7 @@
 Geirhos and others, NeurIPS 2018. Digits x (N, 1, 8, 8), labels y (N,), 60 training
 images per class; networks trained on clean, Gaussian or speckle-noised images.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -34,8 +35,14 @@ for s, seed in enumerate(SEEDS):
     fit, test = torch.randperm(len(x)).split([600, len(x) - 600])
     for k, noise in enumerate(list(noises.values())[:3]):
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-            nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(250):
             i = fit[torch.randint(600, (32,))]
@@ -47,8 +54,15 @@ for s, seed in enumerate(SEEDS):
 mean, gain = accuracy.mean(0).numpy(), accuracy - accuracy[:, :1]  # against clean
 plt.figure(figsize=(6.4, 3.5))
 for k, hatch in enumerate(["", "//", "xx"]):
-    plt.bar([j + 0.27 * (k - 1) for j in range(4)], mean[k], 0.27, hatch=hatch,
-            color="0.8", edgecolor="black", label=f"trained on {list(noises)[k]}")
+    plt.bar(
+        [j + 0.27 * (k - 1) for j in range(4)],
+        mean[k],
+        0.27,
+        hatch=hatch,
+        color="0.8",
+        edgecolor="black",
+        label=f"trained on {list(noises)[k]}",
+    )
 plt.xticks(range(4), noises, fontsize=13), plt.ylabel("test accuracy", fontsize=13)
 plt.ylim(0.4, 1.25), plt.yticks([0.4, 0.6, 0.8, 1.0])
 plt.legend(ncols=2, fontsize=11), plt.tight_layout(), plt.show()

@@ -3,6 +3,7 @@
 Each worker process gets a copy of the data set. A generator made in __init__ is
 copied with its state, so every worker draws the same "random" augmentations.
 """
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info

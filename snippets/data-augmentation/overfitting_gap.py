@@ -3,6 +3,7 @@
 Digits x (N, 1, 8, 8) pushed off center once by up to a pixel, as a careless camera
 would; labels y (N,). 100 training images, which augmentation pushes anew.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -29,8 +30,14 @@ for s, seed in enumerate(SEEDS):
     fit, test, _ = torch.randperm(len(x)).split([100, 800, 897])
     for k, augment in enumerate([lambda x: x, push]):
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-            nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 5e-3)
         for step in range(CHECKS * EVERY):
             i = fit[torch.randint(100, (32,))]
@@ -45,8 +52,13 @@ plt.figure(figsize=(6.4, 3.6))
 steps = range(EVERY, CHECKS * EVERY + 1, EVERY)
 for k, color in enumerate(["tab:red", "tab:blue"]):
     for j, style in enumerate(["--", "o-"]):
-        plt.plot(steps, accuracy.mean(0)[k, :, j], style, color=color,
-                 label=["plain, ", "augmented, "][k] + ["training", "test"][j])
+        plt.plot(
+            steps,
+            accuracy.mean(0)[k, :, j],
+            style,
+            color=color,
+            label=["plain, ", "augmented, "][k] + ["training", "test"][j],
+        )
 plt.xlabel("training steps", fontsize=13), plt.ylabel("accuracy", fontsize=13)
 plt.legend(fontsize=11), plt.tight_layout(), plt.show()
 early, late = accuracy[:, :, 0], accuracy[:, :, -1]  # seed, network, train/test
@@ -55,6 +67,8 @@ assert gain.mean() > 0.02 and (gap[:, 1] < gap[:, 0]).all()
 assert (early[:, 1, 1] - early[:, 0, 1]).mean() < -0.02  # at first it only slows
 for when, a in [(EVERY, early), (CHECKS * EVERY, late)]:
     (p, q), (r, t) = a.mean(0)
-    print(f"step {when}: plain train {p:.2f} test {q:.2f}, "
-          f"augmented train {r:.2f} test {t:.2f}")
+    print(
+        f"step {when}: plain train {p:.2f} test {q:.2f}, "
+        f"augmented train {r:.2f} test {t:.2f}"
+    )
 print(f"final test gain {gain.min():.2f} to {gain.max():.2f}, {len(SEEDS)} seeds")

@@ -3,6 +3,7 @@
 Touvron and others, NeurIPS 2019. The crop: 8 to 100 % of the image's area, sides in
 a ratio of 3:4 to 4:3, resized to 224 x 224. Test: short side to 256, center 224.
 """
+
 import math
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,8 +26,10 @@ def random_resized_crop(height, width, rng, area=(0.08, 1.0), ratio=(3 / 4, 4 / 
 
 def share_inside(box, crop):
     """Share of the box's area inside the crop; both are top, left, height, width."""
+
     def overlap(a, size_a, b, size_b):
         return max(0, min(a + size_a, b + size_b) - max(a, b))
+
     down = overlap(box[0], box[2], crop[0], crop[2])
     return down * overlap(box[1], box[3], crop[1], crop[3]) / (box[2] * box[3])
 
@@ -54,7 +57,9 @@ plt.tight_layout(), plt.show()
 
 assert ratios.max() < 0.9 and lost.min() > 0.2
 for name, r in zip(["4:3", "square"], ratios.T):
-    print(f"{name} photo: object size at test / in training "
-          f"{r.min():.2f} to {r.max():.2f}")
+    print(
+        f"{name} photo: object size at test / in training "
+        f"{r.min():.2f} to {r.max():.2f}"
+    )
 print(f"crops with less than half of the face: {lost.min():.2f} to {lost.max():.2f}")
 print(f"{RUNS} runs of {CROPS} crops")

@@ -3,6 +3,7 @@
 Azulay and Weiss, JMLR 2019. Digits x (N, 1, 10, 10): 8x8 with a dark rim; labels
 y (N,). One network sees turns up to 30 degrees, one sees sideways shifts up to 1 px.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -31,8 +32,14 @@ for s, seed in enumerate(SEEDS):
     fit, test = torch.randperm(len(x)).split([1297, 500])
     for k, limit in enumerate(limits):
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-            nn.ReLU(), nn.Flatten(), nn.Linear(128, 10))
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(128, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(200):
             i = fit[torch.randint(len(fit), (32,))]

@@ -2,6 +2,7 @@
 
 Digits x (N, 1, 8, 8), labels y (N,), 200 training images; one network each.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -26,18 +27,28 @@ def warp(x, degrees=0.0, pixels=0.0, zoom=1.0):  # the ranges to draw from
     return F.grid_sample(x, grid, align_corners=False)
 
 
-vary = {"none": lambda x: x, "shift": lambda x: warp(x, pixels=1.0),
-        "rotate": lambda x: warp(x, degrees=30.0), "scale": lambda x: warp(x, zoom=1.4),
-        "light": lambda x: x * u(x, 0.3, 1.0) + u(x, 0, 0.6),
-        "noise": lambda x: x + 0.4 * torch.randn_like(x)}
+vary = {
+    "none": lambda x: x,
+    "shift": lambda x: warp(x, pixels=1.0),
+    "rotate": lambda x: warp(x, degrees=30.0),
+    "scale": lambda x: warp(x, zoom=1.4),
+    "light": lambda x: x * u(x, 0.3, 1.0) + u(x, 0, 0.6),
+    "noise": lambda x: x + 0.4 * torch.randn_like(x),
+}
 accuracy = torch.zeros(len(SEEDS), 6, 6)  # seed, training, test
 for s, seed in enumerate(SEEDS):
     torch.manual_seed(seed)
     fit, test, _ = torch.randperm(len(x)).split([200, 800, 797])
     for k, augment in enumerate(vary.values()):
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3),
-            nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+            nn.Conv2d(1, 16, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(200):
             i = fit[torch.randint(len(fit), (32,))]

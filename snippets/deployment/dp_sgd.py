@@ -16,17 +16,21 @@ from torch.nn import functional as F
 
 torch.set_default_dtype(torch.float64)
 
+
 def exact_delta(epsilon, mu):
     """Gaussian mechanism, sensitivity / noise = mu (Balle and Wang, 2018)."""
     a, b = mu / 2 - epsilon / mu, -mu / 2 - epsilon / mu
     return norm.cdf(a) - math.exp(epsilon + norm.logcdf(b))
 
+
 def exact_epsilon(mu, delta=1e-5):
     return brentq(lambda e: exact_delta(e, mu) - delta, 0, 200)
+
 
 def renyi_epsilon(mu, delta=1e-5):
     """min over alpha of alpha mu^2 / 2 + ln(1 / delta) / (alpha - 1) (Mironov 2017)."""
     return mu**2 / 2 + mu * math.sqrt(2 * math.log(1 / delta))
+
 
 def private_sum(w, x, y, clip, sigma):
     """Clipped gradients plus noise; one sample moves the sum by at most clip."""
@@ -34,6 +38,7 @@ def private_sum(w, x, y, clip, sigma):
     size = g.flatten(1).square().sum(1).sqrt().view(-1, 1, 1)  # g (n, 65, 10)
     total = (g * (clip / size.clamp(min=clip))).sum(0)
     return total + sigma * clip * torch.randn_like(w)
+
 
 def run(seed, sigma, clip=0.5, rate=2.5, steps=40, n=600):
     """Test accuracy; ROC AUC of the loss as a sign of membership, mislabeled only."""
@@ -52,6 +57,7 @@ def run(seed, sigma, clip=0.5, rate=2.5, steps=40, n=600):
     accuracy = (logits.argmax(1) == truth)[~member].double().mean()
     return accuracy.item(), roc_auc_score(member[wrong], -loss[wrong])
 
+
 data = load_digits()
 x = torch.tensor(data.data) / 16
 x, truth = torch.cat([x, torch.ones(len(x), 1)], 1), torch.tensor(data.target)
@@ -64,7 +70,9 @@ for sigma in (None, 0, 5, 20):
         name, bound = f"epsilon {exact_epsilon(mu):.1f}", norm.cdf(mu / math.sqrt(2))
         assert exact_epsilon(mu) < renyi_epsilon(mu)
     rows[sigma] = accuracy, auc = list(zip(*(run(seed, sigma) for seed in range(5))))
-    print(f"{name:20s}  {min(accuracy):.2f}-{max(accuracy):.2f}  {min(auc):.2f}-"
-          f"{max(auc):.2f}       {bound and round(bound, 2)}")
+    print(
+        f"{name:20s}  {min(accuracy):.2f}-{max(accuracy):.2f}  {min(auc):.2f}-"
+        f"{max(auc):.2f}       {bound and round(bound, 2)}"
+    )
 assert min(rows[None][1]) > 0.8 and max(rows[5][1]) < 0.7
 assert sum(rows[20][0]) < sum(rows[5][0]) - 5 * 0.03

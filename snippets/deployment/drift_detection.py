@@ -10,6 +10,7 @@ from scipy.special import kolmogorov
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+
 def ks(a, b):
     """Largest gap between the two empirical distribution functions, and its p-value."""
     both = np.concatenate([a, b])
@@ -17,6 +18,7 @@ def ks(a, b):
     fb = np.searchsorted(np.sort(b), both, "right") / len(b)
     d = np.abs(fa - fb).max()
     return d, kolmogorov(d * np.sqrt(len(a) * len(b) / (len(a) + len(b))))
+
 
 def psi(reference, window, bins=10):
     """Sum of (q - p) ln(q / p) over bins with equal shares of the reference."""
@@ -26,12 +28,15 @@ def psi(reference, window, bins=10):
     p, q = p / p.sum(), q / q.sum()  # the half avoids log 0
     return ((q - p) * np.log(q / p)).sum()
 
+
 x, y = load_digits(return_X_y=True)
 model = LogisticRegression(C=0.01, max_iter=300).fit(x[:800], y[:800])
 stream = x[800:]  # never seen by the model
 
+
 def score(pictures):
     return model.decision_function(pictures).max(1)
+
 
 def alarms(n, change, runs=200):
     """Shares of windows with an alarm by PSI > 0.2 and by KS at 1 %, and mean PSI."""
@@ -43,9 +48,13 @@ def alarms(n, change, runs=200):
         found.append((value > 0.2, ks(reference, window)[1] < 0.01, value))
     return np.mean(found, 0)
 
+
 print("share of 200 windows with an alarm    PSI > 0.2   KS at 1 %")
-changes = {"no drift": lambda x: x, "5 % dimmer": lambda x: 0.95 * x,
-           "20 % dimmer": lambda x: 0.8 * x}
+changes = {
+    "no drift": lambda x: x,
+    "5 % dimmer": lambda x: 0.95 * x,
+    "20 % dimmer": lambda x: 0.8 * x,
+}
 result = {}
 for name, change in changes.items():
     for n in (50, 200, 1000):
@@ -53,8 +62,12 @@ for name, change in changes.items():
         print(f"{name:12s} window {n:4d}                {a:.2f}        {b:.2f}")
         if name == "no drift":
             assert abs(mean / (9 * (1 / n + 1 / 1500)) - 1) < 0.15
-assert result["no drift", 50][0] > 0.2 > 0.05 > max(
-    result["no drift", n][1] for n in (50, 200, 1000))
+assert (
+    result["no drift", 50][0]
+    > 0.2
+    > 0.05
+    > max(result["no drift", n][1] for n in (50, 200, 1000))
+)
 assert min(result["20 % dimmer", 200][:2]) > 0.95
 
 rng = np.random.default_rng(0)

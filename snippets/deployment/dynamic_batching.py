@@ -10,8 +10,10 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 
+
 def service(b):
     return 0.008 + 0.001 * b  # seconds in the simulation: fixed cost plus cost each
+
 
 def simulate(arrivals, largest, wait=0.0):
     """Latency of each request; a batch starts when full or after ``wait`` seconds."""
@@ -27,11 +29,16 @@ def simulate(arrivals, largest, wait=0.0):
         first = end
     return latency
 
+
 def poisson(rate, n, seed):
     return np.random.default_rng(seed).exponential(1 / rate, n).cumsum()
 
-policies = {"one at a time": (1, 0.0), "up to 32, no waiting": (32, 0.0),
-            "full 32 only": (32, math.inf)}
+
+policies = {
+    "one at a time": (1, 0.0),
+    "up to 32, no waiting": (32, 0.0),
+    "full 32 only": (32, math.inf),
+}
 worst = {}
 for rate in (20, 80, 105):  # requests per second; capacity one at a time: 111
     rho, s = rate * service(1), service(1)
@@ -51,9 +58,15 @@ figure, axis = plt.subplots(figsize=(6, 3.6))
 for (name, policy), style in zip(policies.items(), ("o-", "s--", "^:")):
     capacity = policy[0] / service(policy[0])
     rates = capacity * np.array([0.03, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98])
-    p99 = [1000 * np.quantile(simulate(poisson(r, 20_000, 0), *policy), 0.99)
-           for r in rates]
+    p99 = [
+        1000 * np.quantile(simulate(poisson(r, 20_000, 0), *policy), 0.99)
+        for r in rates
+    ]
     axis.plot(rates, p99, style, label=name)
-axis.set(xscale="log", yscale="log", xlabel="requests per second (throughput)",
-         ylabel="99th percentile of latency, ms")
+axis.set(
+    xscale="log",
+    yscale="log",
+    xlabel="requests per second (throughput)",
+    ylabel="99th percentile of latency, ms",
+)
 axis.legend(), axis.grid(alpha=0.3), plt.tight_layout(), plt.show()

@@ -7,6 +7,7 @@ Simulated scores p (20_000,) per group, labels drawn with exactly these probabil
 
 import numpy as np
 
+
 def audit(p, y, threshold):
     """Share of positives, calibration gap, FPR, FNR, precision (PPV)."""
     alarm = p >= threshold
@@ -14,6 +15,7 @@ def audit(p, y, threshold):
     n = np.bincount(bins, minlength=10)
     gap = np.abs(np.bincount(bins, p - y, minlength=10)).sum() / n.sum()
     return y.mean(), gap, alarm[~y].mean(), 1 - alarm[y].mean(), y[alarm].mean()
+
 
 same, adjusted = [], []
 for seed in range(5):
@@ -39,5 +41,7 @@ assert (adjusted[:, 1, 4] > adjusted[:, 0, 4] + 0.1).all()  # precision
 print("5 seeds, means         prior  calibration gap  FPR   FNR   precision")
 for name, table in (("one threshold", same), ("equal FPR", adjusted)):
     for group, row in zip("AB", table.mean(0)):
-        print(f"{name:14s} group {group}  {row[0]:.2f}   < 0.02"
-              f"           {row[2]:.2f}  {row[3]:.2f}  {row[4]:.2f}")
+        print(
+            f"{name:14s} group {group}  {row[0]:.2f}   < 0.02"
+            f"           {row[2]:.2f}  {row[3]:.2f}  {row[4]:.2f}"
+        )

@@ -11,16 +11,25 @@ import onnxruntime
 import torch
 from torch import nn
 
+
 def network(seed):
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.5), nn.Linear(8 * 64, 10))
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(8 * 64, 10),
+    )
     net(2 + 3 * torch.randn(64, 3, 16, 16))  # moves the batch-norm statistics
     return net
 
+
 def difference(a, b):
     return (a - torch.as_tensor(b)).abs().max().item()
+
 
 batch = ({0: torch.export.Dim("batch", min=1, max=64)},)
 net = network(0).eval()
@@ -41,8 +50,9 @@ with torch.inference_mode():
             x = 2 + 3 * torch.randn(size, 3, 16, 16)
             eager = net(x)
             onnx = session.run(None, {name: x.numpy()})[0]
-            worst = max(worst, difference(eager, graph.module()(x)),
-                        difference(eager, onnx))
+            worst = max(
+                worst, difference(eager, graph.module()(x)), difference(eager, onnx)
+            )
     assert worst < 1e-4 < eager.abs().mean()
     print("batches of 1, 2, 7, 64: largest difference < 1e-4")
 

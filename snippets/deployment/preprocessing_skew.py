@@ -14,19 +14,25 @@ data = load_digits()
 images = torch.tensor(data.images).unsqueeze(1) / 16  # (1797, 1, 8, 8)
 labels = torch.tensor(data.target)
 
+
 def trained(seed):
     torch.manual_seed(seed)
     order = torch.randperm(len(labels))
     train, test = order[:500], order[500:1000]
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 10))
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 0.03)
     for _ in range(40):  # full batch
         optimizer.zero_grad()
         F.cross_entropy(net(images[train]), labels[train]).backward()
         optimizer.step()
     return net, images[test], labels[test]
+
 
 serving = {
     "as trained": lambda x: x,

@@ -16,11 +16,17 @@ data = load_digits()
 images = torch.tensor(data.images).unsqueeze(1) / 16
 labels = torch.tensor(data.target)
 
+
 def network(c1=8, c2=16):
     return nn.Sequential(
-        nn.Conv2d(1, c1, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(c1, c2, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(16 * c2, 10))
+        nn.Conv2d(1, c1, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(c1, c2, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * c2, 10),
+    )
+
 
 def fit(net, x, y, steps, masks=()):
     optimizer = torch.optim.Adam(net.parameters(), 0.02)
@@ -31,14 +37,21 @@ def fit(net, x, y, steps, masks=()):
         apply_masks(net, masks)
     return net
 
+
 def magnitude_masks(net, sparsity):
-    return [w.abs() > w.abs().flatten().quantile(sparsity) if w.dim() > 1
-            else torch.ones_like(w) for w in net.parameters()]  # biases stay
+    return [
+        w.abs() > w.abs().flatten().quantile(sparsity)
+        if w.dim() > 1
+        else torch.ones_like(w)
+        for w in net.parameters()
+    ]  # biases stay
+
 
 @torch.no_grad()
 def apply_masks(net, masks):
     for w, mask in zip(net.parameters(), masks):
         w *= mask
+
 
 def remove_channels(net, keep1, keep2):
     """A smaller network from the channels with the largest L1 norm of weights."""
@@ -46,11 +59,20 @@ def remove_channels(net, keep1, keep2):
     b = net[2].weight.abs().sum((1, 2, 3)).topk(keep2).indices.sort().values
     head = net[5].weight.view(10, -1, 16)[:, b].flatten(1)  # 16 positions a channel
     small = network(keep1, keep2)
-    for p, value in zip(small.parameters(), [
-            net[0].weight[a], net[0].bias[a], net[2].weight[b][:, a], net[2].bias[b],
-            head, net[5].bias]):
+    for p, value in zip(
+        small.parameters(),
+        [
+            net[0].weight[a],
+            net[0].bias[a],
+            net[2].weight[b][:, a],
+            net[2].bias[b],
+            head,
+            net[5].bias,
+        ],
+    ):
         p.data = value.detach().clone()
     return small
+
 
 scores = {}
 for seed in range(5):
@@ -63,21 +85,31 @@ for seed in range(5):
     apply_masks(masked, masks)
     narrow = remove_channels(dense, 4, 8)
     for name, net in {
-        "dense": dense, "80 % of weights zero": copy.deepcopy(masked),
+        "dense": dense,
+        "80 % of weights zero": copy.deepcopy(masked),
         "  fine-tuned": fit(masked, x, y, 10, masks),
-        "fewer channels": copy.deepcopy(narrow), "  fine-tuned ": fit(narrow, x, y, 10),
+        "fewer channels": copy.deepcopy(narrow),
+        "  fine-tuned ": fit(narrow, x, y, 10),
     }.items():
         with FlopCounterMode(display=False) as counter:
             guess = net(images[test]).argmax(1)
         weights = torch.cat([p.flatten() for p in net.parameters()])
-        row = scores.setdefault(name, (
-            [], (weights == 0).double().mean().item(), len(weights),
-            counter.get_total_flops() // len(test)))
+        row = scores.setdefault(
+            name,
+            (
+                [],
+                (weights == 0).double().mean().item(),
+                len(weights),
+                counter.get_total_flops() // len(test),
+            ),
+        )
         row[0].append((guess == labels[test]).double().mean().item())
 print("5 seeds               accuracy   zeros  stored weights  FLOPs")
 for name, (runs, zeros, size, count) in scores.items():
-    print(f"{name:21s} {min(runs):.2f}-{max(runs):.2f}  {zeros:.2f}   {size:6d}"
-          f"          {count}")
+    print(
+        f"{name:21s} {min(runs):.2f}-{max(runs):.2f}  {zeros:.2f}   {size:6d}"
+        f"          {count}"
+    )
 dense, masked, narrow = (scores[k] for k in ("dense", "  fine-tuned", "  fine-tuned "))
 assert masked[3] == dense[3] > 3 * narrow[3] and masked[2] == dense[2]
 assert masked[1] > 0.78 and min(masked[0]) > max(scores["80 % of weights zero"][0])

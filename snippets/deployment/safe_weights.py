@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+
 class Payload:
     def __init__(self, marker):
         self.marker = marker
@@ -20,8 +21,10 @@ class Payload:
     def __reduce__(self):  # pickle calls this function with these arguments on loading
         return pathlib.Path.touch, (pathlib.Path(self.marker),)
 
+
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 torch.manual_seed(0)
 net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))

@@ -27,30 +27,38 @@ KEY = "not-a-real-key"
 app = FastAPI()
 Gray = Annotated[float, Body(ge=0, le=16, allow_inf_nan=False)]
 
+
 def predict(pixels):
     with torch.inference_mode():  # the mode is per thread
         return int(net(torch.tensor(pixels).view(1, 1, 8, 8) / 16).argmax())
+
 
 @app.exception_handler(RequestValidationError)
 def refuse(request, error):  # the default echoes the input and fails with 500 on NaN
     return JSONResponse({"detail": "64 gray values in 0-16 expected"}, 422)
 
+
 @app.post("/predict")
-def endpoint(pixels: Annotated[list[Gray], Body(min_length=64, max_length=64)],
-             key: Annotated[str, Header()] = ""):
+def endpoint(
+    pixels: Annotated[list[Gray], Body(min_length=64, max_length=64)],
+    key: Annotated[str, Header()] = "",
+):
     if not secrets.compare_digest(key.encode(), KEY.encode()):  # constant time
         raise HTTPException(401, "unknown key")
     return {"label": predict(pixels)}
+
 
 def ask(body, key=KEY):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
         request = urllib.request.Request(
-            url, data, {"Content-Type": "application/json", "key": key})
+            url, data, {"Content-Type": "application/json", "key": key}
+        )
         with opener.open(request, timeout=30) as answer:
             return answer.status, json.load(answer)["label"]
     except urllib.error.HTTPError as error:
         return error.code, None
+
 
 sock = socket.socket()
 sock.bind(("127.0.0.1", 0))  # the system chooses a free port
@@ -66,9 +74,14 @@ pictures = load_digits().data[:100].tolist()
 with ThreadPoolExecutor(16) as pool:
     answers = list(pool.map(ask, pictures))
 good = pictures[0]
-bad = {"63 values": good[1:], "a value of 255": [255, *good[1:]],
-       "text": ["a", *good[1:]], "NaN": [float("nan"), *good[1:]],
-       "not JSON": b"\x89PNG", "nothing": b""}
+bad = {
+    "63 values": good[1:],
+    "a value of 255": [255, *good[1:]],
+    "text": ["a", *good[1:]],
+    "NaN": [float("nan"), *good[1:]],
+    "not JSON": b"\x89PNG",
+    "nothing": b"",
+}
 refused = {name: ask(body)[0] for name, body in bad.items()}
 denied, alive = ask(good, "guess")[0], ask(good)[0]
 server.should_exit = True

@@ -4,6 +4,7 @@ Hinton, Vinyals, Dean, 2015, left the digit 3 out of the student's images.
 S = 5 seeds, C = 5 kinds of target, all trained side by side (groups of a network):
 images x (N, S, 8, 8), labels y (N, S), targets (N, S, C, 10).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -17,10 +18,16 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 hard, seeds = F.one_hot(y, 10).double(), torch.arange(S)
 
+
 def cnn(M, c):  # M separate CNNs of c channels: (B, M, 8, 8) -> (B, M, 10)
     return nn.Sequential(
-        nn.Conv2d(M, c * M, 4, 2, 1, groups=M), nn.LeakyReLU(0.1),
-        nn.Conv2d(c * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2))
+        nn.Conv2d(M, c * M, 4, 2, 1, groups=M),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(c * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
+
 
 def fit(net, rows, targets, temperatures, steps):
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -33,12 +40,15 @@ def fit(net, rows, targets, temperatures, steps):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def logits(net, C, x):  # (N, S, 8, 8) -> (N, S, C, 10)
     return net(x.repeat_interleave(C, 1)).detach().unflatten(1, (S, C))
+
 
 def level(p):  # keeps the largest probability, makes all others equal
     top = p.amax(-1, keepdim=True)
     return torch.where(p == top, top, (1 - top) / 9)
+
 
 every = torch.arange(600)[:, None].expand(-1, S)
 teacher = fit(cnn(S, 32), every, hard[:, :, None], [1.0], 150)

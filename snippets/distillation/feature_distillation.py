@@ -4,6 +4,7 @@ FitNets hints: Romero and others, ICLR 2015; attention transfer: Zagoruyko,
 Komodakis, ICLR 2017. S = 5 seeds, C = 4 students of each, side by side (groups):
 images x (N, S, 8, 8), maps a (B, S * C, c, 4, 4), features h (B, S * C, d, 1, 1).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -15,6 +16,7 @@ X, Y = map(torch.from_numpy, load_digits(return_X_y=True))
 S, C, T = 5, 4, 4.0
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
+
 
 class CNN(nn.Module):
     def __init__(self, M, c, d):
@@ -30,8 +32,10 @@ class CNN(nn.Module):
         views = a, h, self.head(h), self.regressor(h)
         return [v.unflatten(1, (self.M, -1)).squeeze((-2, -1)) for v in views]
 
+
 def attention(a):  # where a layer is active: (..., c, 4, 4) -> (..., 16), length 1
     return F.normalize(a.square().sum(-3).flatten(-2), dim=-1)
+
 
 def train(net, loss, first, last):  # loss of images i, drawn from these rows
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -39,8 +43,10 @@ def train(net, loss, first, last):  # loss of images i, drawn from these rows
         i = torch.randint(first, last, (50,))
         adam.zero_grad(), loss(i).backward(), adam.step()
 
+
 def labels_loss(z, i):
     return S * F.cross_entropy(z.flatten(0, 1), y[i].flatten())
+
 
 def parts(i):  # logits (B, S, C, 10); errors of hint and attention (S, C)
     views = student(x[i].repeat_interleave(C, 1))
@@ -49,12 +55,14 @@ def parts(i):  # logits (B, S, C, 10); errors of hint and attention (S, C)
     at = (attention(a) - attention(maps[i])[:, :, None]).square().sum(3).mean(0)
     return z, hint, at
 
+
 def student_loss(i):
     z, hint, at = parts(i)
     soft = (logits[i] / T).softmax(2)[:, :, None]
     kd = -(T**2) * (soft * (z / T).log_softmax(3)).sum(3).mean(0)  # (S, C)
     loss = labels_loss(z[:, :, 0], i) + kd[:, 1:].sum()
     return loss + hint[:, 2].sum() + 0.5 * at[:, 3].sum()
+
 
 teacher, student = CNN(S, 8, 32), CNN(S * C, 4, 16)
 train(teacher, lambda i: labels_loss(teacher(x[i])[2], i), 0, 600)

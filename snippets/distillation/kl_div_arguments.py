@@ -2,10 +2,12 @@
 
 Shapes: student logits z and teacher logits v (N, K), labels y (N,).
 """
+
 import torch
 import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
+
 
 def distillation_loss(z, v, y, T=4.0, alpha=0.5):
     """alpha T^2 KL(teacher || student) + (1 - alpha) cross-entropy."""
@@ -13,8 +15,10 @@ def distillation_loss(z, v, y, T=4.0, alpha=0.5):
     soft = F.kl_div(log_q, p, reduction="batchmean")
     return alpha * T**2 * soft + (1 - alpha) * F.cross_entropy(z, y)
 
+
 def kl(p, q):  # KL(p || q), mean over the images
     return (p * (p / q).log()).sum(1).mean()
+
 
 ratios = []
 for seed in range(5):
@@ -24,7 +28,8 @@ for seed in range(5):
     q, p, T = z.softmax(1), v.softmax(1), 4.0
     right = F.kl_div(q.log(), p, reduction="batchmean")
     assert torch.isclose(right, kl(p, q)) and torch.isclose(
-        right, F.kl_div(q.log(), p.log(), reduction="batchmean", log_target=True))
+        right, F.kl_div(q.log(), p.log(), reduction="batchmean", log_target=True)
+    )
     swapped = F.kl_div(p.log(), q, reduction="batchmean")  # KL(student || teacher)
     assert torch.isclose(swapped, kl(q, p)) and abs(swapped / right - 1) > 0.1
     mean = F.kl_div(q.log(), p, reduction="mean")  # divides by N and by K

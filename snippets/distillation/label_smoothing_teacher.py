@@ -4,6 +4,7 @@ Mueller, Kornblith, Hinton, NeurIPS 2019; Chandrasegaran and others, ICML 2022.
 S = 5 seeds; targets (N, S, C, 10): C = 2 for the teachers (plain, smoothed),
 C = 4 for the students (plain T=1, T=10, smoothed T=1, T=10), who see no 3.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -17,10 +18,16 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 hard, seeds = F.one_hot(y, 10).double(), torch.arange(S)
 
+
 def cnn(M, c):  # M separate CNNs of c channels: (B, M, 8, 8) -> (B, M, 10)
     return nn.Sequential(
-        nn.Conv2d(M, c * M, 4, 2, 1, groups=M), nn.LeakyReLU(0.1),
-        nn.Conv2d(c * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2))
+        nn.Conv2d(M, c * M, 4, 2, 1, groups=M),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(c * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
+
 
 def fit(net, rows, targets, temperatures, steps):
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -33,11 +40,14 @@ def fit(net, rows, targets, temperatures, steps):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def logits(net, C, x):  # (N, S, 8, 8) -> (N, S, C, 10)
     return net(x.repeat_interleave(C, 1)).detach().unflatten(1, (S, C))
 
+
 def smooth(p, epsilon):
     return (1 - epsilon) * p + epsilon / p.shape[-1]
+
 
 every = torch.arange(600)[:, None].expand(-1, S)
 both = torch.stack([hard, smooth(hard, 0.3)], 2)

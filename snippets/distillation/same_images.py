@@ -4,6 +4,7 @@ Teacher and student see the same n labeled images; equal steps for all students.
 S = 5 seeds, C = 3 kinds of target, all trained side by side (groups of a network):
 images x (N, S, 8, 8), labels y (N, S), targets (N, S, C, 10).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -17,10 +18,16 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 hard, seeds = F.one_hot(y, 10).double(), torch.arange(S)
 
+
 def cnn(M, c):  # M separate CNNs of c channels: (B, M, 8, 8) -> (B, M, 10)
     return nn.Sequential(
-        nn.Conv2d(M, c * M, 4, 2, 1, groups=M), nn.LeakyReLU(0.1),
-        nn.Conv2d(c * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2))
+        nn.Conv2d(M, c * M, 4, 2, 1, groups=M),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(c * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
+
 
 def fit(net, rows, targets, temperatures, steps):
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -33,8 +40,10 @@ def fit(net, rows, targets, temperatures, steps):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def logits(net, C, x):  # (N, S, 8, 8) -> (N, S, C, 10)
     return net(x.repeat_interleave(C, 1)).detach().unflatten(1, (S, C))
+
 
 def ece(p, y, bins=15):  # expected calibration error
     confidence, guess = p.max(1)
@@ -42,11 +51,13 @@ def ece(p, y, bins=15):  # expected calibration error
     index = (confidence * bins).long().clamp(max=bins - 1)
     return torch.zeros(bins).index_add(0, index, gap).abs().sum() / len(y)
 
+
 def scores(z):  # logits (N, S, C, 10) -> accuracy (S, C), mean ECE (C)
     p = z.softmax(3)
     errors = [[ece(q, test[:, s]) for q in p[:, s].unbind(1)] for s in range(S)]
     right = p.argmax(3) == test[..., None]
     return right.double().mean(0), torch.tensor(errors).mean(0)
+
 
 test, names = y[1200:], ("hard labels", "soft, T=1", "soft, T=4")
 print(f"mean accuracy (min-max) and calibration error of {S} seeds")

@@ -3,6 +3,7 @@
 Mobahi, Farajtabar, Bartlett, NeurIPS 2020, for ridge regression; here on the
 features of a random CNN. Features phi (N, 1024), kernel K (n, n), targets (n, 10).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -13,12 +14,14 @@ images, labels = map(torch.from_numpy, load_digits(return_X_y=True))
 images, n = images.view(-1, 1, 8, 8) / 16, 300
 ROUNDS, RIDGE = (1, 2, 4, 8, 16, 32, 64, 128), 0.01
 
+
 def distill(w, U, target, rounds, ridge):
     """Coefficients a of round t, each fitted to the predictions K a of the last.
 
     K = U diag(w) U^T: every round multiplies direction i by w_i / (w_i + ridge)."""
     shrink = (w / (w + ridge)) ** (rounds - 1) / (w + ridge)
     return U @ (shrink[:, None] * (U.T @ target))
+
 
 rows, single = [], []
 for seed in range(5):

@@ -4,6 +4,7 @@ After Cho, Hariharan, ICCV 2019. Teachers of 3 and of 32 channels, students of 3
 S = 5 seeds; students C = 6: two teachers times three temperatures, side by side:
 images x (N, S, 8, 8), labels y (N, S), targets (N, S, C, 10).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -17,10 +18,16 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 hard, seeds = F.one_hot(y, 10).double(), torch.arange(S)
 
+
 def cnn(M, c):  # M separate CNNs of c channels: (B, M, 8, 8) -> (B, M, 10)
     return nn.Sequential(
-        nn.Conv2d(M, c * M, 4, 2, 1, groups=M), nn.LeakyReLU(0.1),
-        nn.Conv2d(c * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2))
+        nn.Conv2d(M, c * M, 4, 2, 1, groups=M),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(c * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
+
 
 def fit(net, rows, targets, temperatures, steps):
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -33,8 +40,10 @@ def fit(net, rows, targets, temperatures, steps):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def logits(net, C, x):  # (N, S, 8, 8) -> (N, S, C, 10)
     return net(x.repeat_interleave(C, 1)).detach().unflatten(1, (S, C))
+
 
 every, few = torch.arange(650)[:, None].expand(-1, S).split([600, 50])
 test, TS = y[1200:, :, None], (1.0, 4.0, 16.0)

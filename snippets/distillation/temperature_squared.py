@@ -3,6 +3,7 @@
 Hinton, Vinyals, Dean, 2015, section 2.1: for large T, T^2 * KL becomes the
 squared distance of the centered logits. Student logits z, teacher v: (N, 10).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -12,22 +13,27 @@ torch.set_default_dtype(torch.float64)
 images, labels = map(torch.from_numpy, load_digits(return_X_y=True))
 images = images.view(-1, 1, 8, 8) / 16
 
+
 def soft_gradient(z, v, T):
     """Gradient of the mean KL(softmax(v/T), softmax(z/T)) with respect to z."""
     return ((z / T).softmax(1) - (v / T).softmax(1)) / (T * len(z))
+
 
 def matching_gradient(z, v):
     """The same, times T^2, in the limit of large T: logit matching."""
     z, v = (u - u.mean(1, keepdim=True) for u in (z, v))
     return (z - v) / (z.shape[1] * len(z))
 
+
 rows, TEMPERATURES = [], (1, 2, 4, 10, 20, 100)
 for seed in range(5):
     torch.manual_seed(seed)
     teacher, student = (
         nn.Sequential(
-            nn.Conv2d(1, c, 4, 2, 1), nn.ReLU(), nn.Conv2d(c, 10, 4), nn.Flatten())
-        for c in (32, 3))
+            nn.Conv2d(1, c, 4, 2, 1), nn.ReLU(), nn.Conv2d(c, 10, 4), nn.Flatten()
+        )
+        for c in (32, 3)
+    )
     adam = torch.optim.Adam(teacher.parameters(), 1e-2)
     for _ in range(60):
         loss = F.cross_entropy(teacher(images[:300]), labels[:300])

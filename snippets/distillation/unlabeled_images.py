@@ -4,6 +4,7 @@ Teacher: 600 labels. Student: n other images, labeled by hand or by the teacher.
 S = 5 seeds, C = 10 settings, all trained side by side as groups of one network:
 images x (N, S, 8, 8), soft or hard targets (N, S, 10), students (N, C * S, 10).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -17,10 +18,16 @@ S, T, SIZES = 5, 4.0, torch.tensor([25, 50, 100, 200, 600])
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 
+
 def cnn(M, c):  # M separate CNNs: (B, M, 8, 8) -> (B, M, 10)
     return nn.Sequential(
-        nn.Conv2d(M, c * M, 4, 2, 1, groups=M), nn.LeakyReLU(0.1),
-        nn.Conv2d(c * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2))
+        nn.Conv2d(M, c * M, 4, 2, 1, groups=M),
+        nn.LeakyReLU(0.1),
+        nn.Conv2d(c * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
+
 
 def fit(net, draw, T, steps):  # T: one temperature per network, (M, 1)
     adam = torch.optim.Adam(net.parameters(), 1e-2)
@@ -31,13 +38,16 @@ def fit(net, draw, T, steps):  # T: one temperature per network, (M, 1)
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def batch_teacher():
     i = torch.randint(600, (64,))
     return x[i], hard[i]
 
+
 def batch_student():  # rows 600 to 599 + n: images new to the teacher
     i = (600 + torch.rand(64, 1) * SIZES).long()  # (64, 5)
     return (torch.cat([t[i], u[i]], 1).flatten(1, 2) for t, u in ((x, x), (hard, soft)))
+
 
 hard = F.one_hot(y, 10).double()
 teacher = fit(cnn(S, 32), batch_teacher, torch.ones(S, 1), 150)

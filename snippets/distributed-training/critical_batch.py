@@ -48,8 +48,14 @@ for b, mid, least, most in zip(batches, median, low, high):
     print(f"batch {b:4d}: {mid:3.0f} steps ({least:.0f} to {most:.0f})")
 
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-ax.errorbar(batches, median, yerr=torch.stack([median - low, high - median]).numpy(),
-            marker="o", capsize=3, label="measured: median and range")
+ax.errorbar(
+    batches,
+    median,
+    yerr=torch.stack([median - low, high - median]).numpy(),
+    marker="o",
+    capsize=3,
+    label="measured: median and range",
+)
 perfect = [float(median[0]) * 2 / b for b in batches]
 ax.loglog(batches, perfect, "k--", label="perfect scaling: steps x batch fixed")
 ax.set_xticks([2, 8, 32, 128, 512], ["2", "8", "32", "128", "512"])

@@ -53,15 +53,22 @@ def worker(rank, folder, init_method):
 if __name__ == "__main__" and "RANK" in os.environ:  # a worker of torchrun
     worker(int(os.environ["RANK"]), sys.argv[1], "env://")
 elif __name__ == "__main__":
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-                "--nproc-per-node=2"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+    ]
     with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
         how = "fork" if sys.platform == "linux" else "spawn"  # no threads yet
         args = a, f"file://{a}/store"
         mp.start_processes(worker, args, nprocs=2, start_method=how)
         subprocess.run([*torchrun, os.path.abspath(__file__), b], check=True)
-        runs = {n: [torch.load(f"{d}/{r}.pt") for r in (0, 1)]
-                for n, d in (("multiprocessing", a), ("torchrun", b))}
+        runs = {
+            n: [torch.load(f"{d}/{r}.pt") for r in (0, 1)]
+            for n, d in (("multiprocessing", a), ("torchrun", b))
+        }
     alone = train(network(seed=0), X, Y)
     for name, (zero, one) in runs.items():
         assert torch.equal(zero, one)  # the replicas never drift apart

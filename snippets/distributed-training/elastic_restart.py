@@ -66,8 +66,13 @@ def worker(folder):
 if __name__ == "__main__" and "RANK" in os.environ:  # a worker of torchrun
     worker(sys.argv[1])
 elif __name__ == "__main__":
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-                "--nproc-per-node=2"]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+    ]
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # no stale addresses
     with tempfile.TemporaryDirectory() as folder:
         command = [*torchrun, "--max-restarts=1", os.path.abspath(__file__), folder]

@@ -47,8 +47,10 @@ def worker(rank, folder):
     fully_shard(net, mesh=mesh)
     optimizer = train(net, X[rank::2], Y[rank::2])
     local = sum(p.to_local().numel() for p in net.parameters())
-    moments = sum(s["exp_avg"].to_local().numel() + s["exp_avg_sq"].to_local().numel()
-                  for s in optimizer.state.values())
+    moments = sum(
+        s["exp_avg"].to_local().numel() + s["exp_avg_sq"].to_local().numel()
+        for s in optimizer.state.values()
+    )
     full = torch.cat([p.full_tensor().detach().flatten() for p in net.parameters()])
     torch.save((full, local, moments), f"{folder}/{rank}.pt")
     os._exit(0)  # without teardown: freeing gloo work can deadlock (torch 2.13)

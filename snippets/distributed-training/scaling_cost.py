@@ -53,13 +53,17 @@ for m in (4e3, M):  # one small buffer, one whole network
     seconds = {kind: cost(64, m, A, B) for kind, cost in COST.items()}
     best = min(seconds, key=seconds.get)
     assert best == ("tree" if m < 1e5 else "ring")
-    print(f"64 ranks, {m / 1e6:g} MB: best is the {best},",
-          ", ".join(f"{k} {s / seconds[best]:.1f}x" for k, s in seconds.items()))
+    print(
+        f"64 ranks, {m / 1e6:g} MB: best is the {best},",
+        ", ".join(f"{k} {s / seconds[best]:.1f}x" for k, s in seconds.items()),
+    )
 efficiency = {k: [C / (C + f(n, M, A, B)) for n in ranks] for k, f in COST.items()}
 strong = {k: [C / (C / n + f(n, M, A, B)) for n in ranks] for k, f in COST.items()}
 for kind in COST:
-    print(f"{kind:6s} batch grows: efficiency {efficiency[kind][5]:.2f} at 64 ranks;",
-          f"batch fixed: speed-up {max(strong[kind]):.1f} at most")
+    print(
+        f"{kind:6s} batch grows: efficiency {efficiency[kind][5]:.2f} at 64 ranks;",
+        f"batch fixed: speed-up {max(strong[kind]):.1f} at most",
+    )
 assert efficiency["ring"][5] > 0.7 and max(strong["ring"]) < 4
 
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")

@@ -20,7 +20,7 @@ def descend(rate, tau, steps=4000, seed=0):
     for _ in range(steps):
         old = old[1:] + [old[-1] - rate * old[0]]
         trace.append(abs(old[-1]))
-    return max(trace[-steps // 10:])
+    return max(trace[-steps // 10 :])
 
 
 seeds = 5

@@ -3,6 +3,7 @@
 HNSW: Malkov and Yashunin, arXiv 1603.09320; inverted file: Jegou and others 2011.
 Gallery (10000, d), queries (100, d). Work: distances computed / gallery size.
 """
+
 import faiss
 import torch
 from skimage import data

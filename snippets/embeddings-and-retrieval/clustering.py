@@ -3,6 +3,7 @@
 Contrastive loss: Hadsell, Chopra, LeCun, CVPR 2006. Digits x (N, 1, 8, 8) ->
 z (N, 32) on the unit sphere, trained on 0 to 4. The number of clusters, 5, is given.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,9 @@ def draw(axis, z, pictures, title):  # the plane of largest variance, digits as 
     place = (place - place.amin(0)) / (place.amax(0) - place.amin(0)) * 151
     canvas = torch.zeros(160, 160)
     for (r, c), picture in zip(place.long().tolist(), pictures[:, 0]):
-        canvas[r:r + 8, c:c + 8] = torch.maximum(canvas[r:r + 8, c:c + 8], picture)
+        canvas[r : r + 8, c : c + 8] = torch.maximum(
+            canvas[r : r + 8, c : c + 8], picture
+        )
     axis.imshow(canvas.numpy(), cmap="gray_r", interpolation="none")
     axis.set_title(title), axis.axis("off")
 
@@ -36,9 +39,15 @@ for seed in range(SEEDS):
     torch.manual_seed(seed)
     fit, test = torch.randperm(len(x)).split([900, len(x) - 900])
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 32))
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 32),
+    )
     first = F.normalize(net(x)).detach()
     adam, fit = torch.optim.Adam(net.parameters(), 5e-3), fit[digit[fit] < 5]
     i, j = torch.triu_indices(48, 48, 1)
@@ -54,11 +63,18 @@ for seed in range(SEEDS):
         for n, part in enumerate([known, new]):
             means = KMeans(5, n_init=5, random_state=seed)
             cluster = torch.tensor(means.fit_predict(points[part])).long()
-            score[seed, space, n] = torch.tensor([purity(cluster, digit[part]),
-                normalized_mutual_info_score(digit[part], cluster)])
+            score[seed, space, n] = torch.tensor(
+                [
+                    purity(cluster, digit[part]),
+                    normalized_mutual_info_score(digit[part], cluster),
+                ]
+            )
     if seed == 0:
-        panels = [(first, known, "untrained"), (z, known, "trained: 0 to 4"),
-                  (z, new, "same net: 5 to 9")]
+        panels = [
+            (first, known, "untrained"),
+            (z, known, "trained: 0 to 4"),
+            (z, new, "same net: 5 to 9"),
+        ]
 plt.rcParams["font.size"] = 12
 axes = plt.subplots(1, 3, figsize=(7, 2.6))[1]
 for axis, (points, part, title) in zip(axes, panels):
@@ -69,6 +85,8 @@ assert gain[:, 0].min() > 0.03 and gain[:, 1].max() < -0.15  # every seed
 print("(min to max)  purity                NMI")
 for n, part in enumerate(["known", "new"]):
     for space, name in enumerate(["pixels", "z"]):
-        cells = [f"{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
-                 for a in score[:, space, n].T]
+        cells = [
+            f"{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
+            for a in score[:, space, n].T
+        ]
         print(f"{part:5} {name:6}", *cells, sep="  ")

@@ -3,6 +3,7 @@
 |a - b|^2 = 2 - 2 a.b if |a| = |b| = 1. Digits -> z (N, 144), random filters, ReLU
 and max pooling; queries (Q, d), gallery (N, d).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -15,8 +16,11 @@ def rankings(query, gallery):  # indices (Q, N), best first
     dot = query @ gallery.T
     cosine = F.normalize(query) @ F.normalize(gallery).T
     distance = torch.cdist(query, gallery)
-    return {"cosine": cosine.argsort(1, descending=True),
-            "euclidean": distance.argsort(1), "dot": dot.argsort(1, descending=True)}
+    return {
+        "cosine": cosine.argsort(1, descending=True),
+        "euclidean": distance.argsort(1),
+        "dot": dot.argsort(1, descending=True),
+    }
 
 
 def overlap(a, b, k=10):  # share of common entries in the top k, (Q,)
@@ -46,5 +50,7 @@ print("length  metric     same top 10 as cosine  recall@1, mean (min to max)")
 for unit, length in enumerate(["as is", "one"]):
     for n, metric in enumerate(ranks):
         a = right[:, unit, n]
-        print(f"{length:6}  {metric:9}  {same[:, unit, n].mean():.2f}"
-              f"{'':19}{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})")
+        print(
+            f"{length:6}  {metric:9}  {same[:, unit, n].mean():.2f}"
+            f"{'':19}{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
+        )

@@ -3,6 +3,7 @@
 Idea: Dosovitskiy and Brox, arXiv 1506.02753 (there with a network as decoder).
 Digits x (N, 1, 8, 8) -> z (N, 32); the attacker has 450 pairs (image, embedding).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -18,9 +19,16 @@ for seed in range(SEEDS):
     torch.manual_seed(seed)
     fit, spy, test = torch.randperm(len(x)).split([900, 450, len(x) - 1350])
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 32), nn.ReLU())
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 32),
+        nn.ReLU(),
+    )
     head = nn.Linear(32, 10)
     adam = torch.optim.Adam([*net.parameters(), *head.parameters()], 5e-3)
     for _ in range(80):

@@ -3,6 +3,7 @@
 Loss: NT-Xent between two views, SimCLR, arXiv 2002.05709. Trained on patches of four
 photographs, searched among those of three others. x (N, 3, 16, 16) -> z (N, 64).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,7 @@ def tiles(photo, stride):  # (n, 3, 48, 48): patches of 32 and a margin of 8
 def view(x, margin):  # each tile shifted by up to the margin, colors scaled and moved
     side, shift = x.shape[-1] - 2 * margin, torch.randint(2 * margin + 1, (2, len(x)))
     place = zip(x, *shift.tolist())
-    x = torch.stack([t[:, r:r + side, c:c + side] for t, r, c in place])
+    x = torch.stack([t[:, r : r + side, c : c + side] for t, r, c in place])
     gain = torch.empty(len(x), 3, 1, 1).uniform_(0.6, 1.4)
     return (x * gain + torch.empty(len(x), 1, 1, 1).uniform_(-0.15, 0.15)).clamp(0, 1)
 
@@ -41,9 +42,13 @@ def embed(x):  # one convolution and GeM pooling with p = 3
     return ((conv(F.instance_norm(x)).clamp(min=0.01) ** 3).mean((2, 3))) ** (1 / 3)
 
 
-ROWS = {"pixels": lambda x: x.flatten(1), "color histogram": histogram,
-        "pixels - mean": lambda x: (x - x.mean((2, 3), keepdim=True)).flatten(1),
-        "untrained": embed, "trained": embed}
+ROWS = {
+    "pixels": lambda x: x.flatten(1),
+    "color histogram": histogram,
+    "pixels - mean": lambda x: (x - x.mean((2, 3), keepdim=True)).flatten(1),
+    "untrained": embed,
+    "trained": embed,
+}
 train = [data.rocket(), data.stereo_motorcycle()[0], *load_sample_images().images]
 train = F.avg_pool2d(torch.cat([tiles(photo, 22) for photo in train]), 2)
 test = torch.cat([tiles(f(), 32) for f in (data.astronaut, data.coffee, data.chelsea)])

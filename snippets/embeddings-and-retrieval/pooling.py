@@ -3,6 +3,7 @@
 GeM: Radenovic and others, arXiv 1711.02512. Random filters, no training, so that only
 the pooling differs. Patches x (N, 3, 16, 16) -> maps (N, 32, 12, 12) -> z (N, d).
 """
+
 import torch
 import torch.nn.functional as F
 from skimage import data
@@ -31,8 +32,12 @@ for photo in (data.astronaut, data.coffee, data.chelsea):  # half size, 20 x 20 
 tiles = torch.cat(tiles)
 tiles = tiles[tiles.std((1, 2, 3)) > 0.08]  # without nearly uniform ones
 gallery, shifted = tiles[:, :, 2:18, 2:18], tiles[:, :, :16, :16]  # by 2, 2 pixels
-POOL = {"flatten": lambda m: m.flatten(1), "average": lambda m: gem(m, 1),
-        "GeM, p = 3": lambda m: gem(m, 3), "max": lambda m: m.amax((2, 3))}
+POOL = {
+    "flatten": lambda m: m.flatten(1),
+    "average": lambda m: gem(m, 1),
+    "GeM, p = 3": lambda m: gem(m, 3),
+    "max": lambda m: m.amax((2, 3)),
+}
 recall = torch.zeros(5, len(POOL), 2)  # seed, pooling, noise or shift
 for seed in range(5):
     torch.manual_seed(seed)

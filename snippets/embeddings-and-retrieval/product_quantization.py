@@ -3,6 +3,7 @@
 Jegou, Douze, Schmid, TPAMI 2011. Photo patches on 32 principal axes: gallery
 (4000, 32), queries (200, 32). A code has one byte for each of m parts.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from skimage import data
@@ -12,8 +13,14 @@ torch.set_default_dtype(torch.float64)
 
 
 def train(x, m, k):  # m codebooks (k, d / m), one for each part of the vector
-    return [torch.tensor(KMeans(k, n_init=1, max_iter=10, init="random", random_state=0)
-                         .fit(part).cluster_centers_) for part in x.chunk(m, 1)]
+    return [
+        torch.tensor(
+            KMeans(k, n_init=1, max_iter=10, init="random", random_state=0)
+            .fit(part)
+            .cluster_centers_
+        )
+        for part in x.chunk(m, 1)
+    ]
 
 
 def encode(x, books):  # (N, d) -> (N, m): the nearest word of each codebook
@@ -68,5 +75,7 @@ plt.xlabel("bytes a vector (float32: 128)"), plt.ylabel("recall@10"), plt.legend
 plt.tight_layout(), plt.show()
 print("bytes  codes only           100 re-ranked")
 for m, a, b in zip(SIZES, codes.T, ranked.T):
-    print(f"{m:5}  {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
-          f"  {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})")
+    print(
+        f"{m:5}  {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
+        f"  {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})"
+    )

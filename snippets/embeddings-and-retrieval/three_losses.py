@@ -3,6 +3,7 @@
 Contrastive: Hadsell 2006. Triplet: FaceNet, arXiv 1503.03832, hardest in the batch.
 Digits x (N, 1, 8, 8) -> z (N, 32), trained on 0 to 4, searched by cosine.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -20,8 +21,10 @@ def classification(z, y, head):
 def contrastive(z, y, head, margin=1.0):
     distance, (i, j) = F.pdist(F.normalize(z)), torch.triu_indices(len(z), len(z), 1)
     same = y[i] == y[j]  # pull these together, push the others beyond the margin
-    return distance[same].square().mean() + (
-        margin - distance[~same]).clamp(min=0).square().mean()
+    return (
+        distance[same].square().mean()
+        + (margin - distance[~same]).clamp(min=0).square().mean()
+    )
 
 
 def triplet(z, y, head, margin=0.2):
@@ -47,9 +50,15 @@ for seed in range(SEEDS):
         torch.manual_seed(seed)  # for all rows the same split and first weights
         fit, test = torch.randperm(len(x)).split([900, len(x) - 900])
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(128, 32))
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(128, 32),
+        )
         head, fit = nn.Linear(32, 5), fit[digit[fit] < 5]
         adam = torch.optim.Adam([*net.parameters(), *head.parameters()], 5e-3)
         for _ in range(40 if callable(loss) else 0):
@@ -65,6 +74,8 @@ assert gain[:, :, 0, 1].min() > 0.05  # mAP of known classes, every loss and see
 assert gain[:, :, 1, 1].max() < -0.06 and gain[:, :, 1, 0].max() < 0  # new classes
 print("mAP (min to max)  known 0-4            new 5-9              recall@1 new")
 for row, loss in enumerate(ROWS):
-    cells = [f"{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
-             for a in (score[:, row, 0, 1], score[:, row, 1, 1], score[:, row, 1, 0])]
+    cells = [
+        f"{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
+        for a in (score[:, row, 0, 1], score[:, row, 1, 1], score[:, row, 1, 0])
+    ]
     print(f"{getattr(loss, '__name__', loss):15}", *cells, sep="  ")

@@ -2,6 +2,7 @@
 
 Schroff and others (FaceNet), arXiv 1503.03832. Anchors, positives, negatives (N, d).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -25,7 +26,7 @@ assert (loss - torch_loss).abs().max() < 1e-5  # PyTorch: not squared, eps 1e-6
 facenet = triplet_loss(a, p, n, 1.0, squared=True)  # the paper: squared
 assert (loss - facenet).abs().max() > 1
 holds = (a - n).norm(dim=1) >= (a - p).norm(dim=1) + 1
-gradient, = torch.autograd.grad(loss.sum(), a)
+(gradient,) = torch.autograd.grad(loss.sum(), a)
 assert ((loss == 0) == holds).all()
 assert ((gradient.norm(dim=1) == 0) == holds).all()
 
@@ -46,5 +47,7 @@ for seed in range(5):
 assert (active[:, 1] - active[:, 0]).min() > 0.3
 print("loss 0 and gradient 0 where the margin holds:", holds.sum().item(), "of 1000")
 for name, share in zip(("random", "hardest"), active.T):
-    print(f"{name:8} negative: {share.mean():.2f} of the triplets teach"
-          f" ({share.min():.2f} to {share.max():.2f})")
+    print(
+        f"{name:8} negative: {share.mean():.2f} of the triplets teach"
+        f" ({share.min():.2f} to {share.max():.2f})"
+    )

@@ -3,6 +3,7 @@
 Schoenemann 1966 (orthogonal Procrustes). The same digits, network and loss, only
 another seed. Digits x (N, 1, 8, 8) -> z (N, 32) on the unit sphere.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -15,9 +16,15 @@ x, digit = torch.tensor(images / 16).view(-1, 1, 8, 8), torch.tensor(digit)
 
 def train(fit):
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 32))
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 32),
+    )
     head = nn.Linear(32, 10)
     adam = torch.optim.Adam([*net.parameters(), *head.parameters()], 5e-3)
     for _ in range(60):

@@ -3,6 +3,7 @@
 Breiman, Machine Learning 1996; Nixon and others, 2020, for deep networks.
 Shapes: draws (n, M), column m: the training images of member m.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -16,10 +17,16 @@ images, SEEDS, M, N = pixels.view(-1, 8, 8) / 16, 5, 5, 200
 
 def cnns(draws, epochs=30):  # M side by side; groups=M: no shared weight
     net = nn.Sequential(
-        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8 * M, 10 * M, 2, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8 * M, 10 * M, 2, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(epochs):  # each member reads its images in its own order
         order = draws.gather(0, torch.rand(N, M).argsort(0))
@@ -29,14 +36,17 @@ def cnns(draws, epochs=30):  # M side by side; groups=M: no shared weight
             optimizer.zero_grad(), loss.backward(), optimizer.step()
     return net(images[:, None].expand(-1, M, -1, -1)).softmax(2).detach()
 
+
 def trees(draws):
     members = [DecisionTreeClassifier(random_state=0) for _ in range(M)]
     members = [m.fit(pixels[d], labels[d]) for m, d in zip(members, draws.T)]
     return torch.stack([torch.tensor(m.predict_proba(pixels)) for m in members], 1)
 
+
 def accuracies(p, y):  # of the members, and of their mean
     guesses = (p, y[:, None]), (p.mean(1), y)
     return [(p.argmax(-1) == y).double().mean() for p, y in guesses]
+
 
 rows, distinct = [], []
 for seed in range(SEEDS):

@@ -2,6 +2,7 @@
 
 AdaBoost for K classes: Zhu and others, 2009. Shapes: x (N, 64), y and w (N,).
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 digits, labels = load_digits(return_X_y=True)
 K, SEEDS = 10, 5
+
 
 def boost(fit, x, y, rounds=40):
     w, members = np.full(len(y), 1 / len(y)), []
@@ -26,11 +28,14 @@ def boost(fit, x, y, rounds=40):
         w /= w.sum()
     return members, w
 
+
 def vote(members, x):
     return sum(say * np.eye(K)[predict(x)] for say, predict in members).argmax(1)
 
+
 def tree(x, y, w):
     return DecisionTreeClassifier(max_depth=3, random_state=0).fit(x, y, w).predict
+
 
 def cnn(x, y, w):
     x, y, w = torch.tensor(x / 16).view(-1, 1, 8, 8), torch.tensor(y), torch.tensor(w)
@@ -40,6 +45,7 @@ def cnn(x, y, w):
         loss = (w * F.cross_entropy(net(x), y, reduction="none")).sum()
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     return lambda x: net(torch.tensor(x / 16).view(-1, 1, 8, 8)).argmax(1).numpy()
+
 
 rows = []
 for seed in range(SEEDS):

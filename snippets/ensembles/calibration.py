@@ -3,6 +3,7 @@
 Guo and others, ICML 2017 (ECE, temperature); Rahaman, Thiery, NeurIPS 2021.
 Shapes: of members p (N, M, 10), of one prediction p (N, 10), labels y (N,).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -12,17 +13,23 @@ torch.set_default_dtype(torch.float64)
 images, digits = map(torch.from_numpy, load_digits(return_X_y=True))
 images, SEEDS, M = images.view(-1, 8, 8) / 16, 5, 5
 
+
 def train(index, labels, epochs=80):  # groups=M: M separate CNNs
     net = nn.Sequential(
-        nn.Conv2d(M, 8 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8 * M, 10 * M, 4, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(M, 8 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8 * M, 10 * M, 4, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 2e-2)
     for _ in range(epochs):
         z = net(images[index][:, None].expand(-1, M, -1, -1))
         loss = M * F.cross_entropy(z.mT, labels[index][:, None].expand(-1, M))
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     return net(images[:, None].expand(-1, M, -1, -1)).detach()
+
 
 def ece(p, y, bins=15):
     """Gap between confidence and accuracy, averaged over bins by size."""
@@ -31,11 +38,13 @@ def ece(p, y, bins=15):
     index = (confidence * bins).long().clamp(max=bins - 1)
     return torch.zeros(bins).index_add(0, index, gap).abs().sum() / len(y)
 
+
 def heat(p, val):
     """Temperature scaling: the T that makes the validation labels likely."""
     grid = torch.logspace(-1, 1, 81)
     losses = [F.cross_entropy(p[val].log() / t, digits[val]) for t in grid]
     return (p.log() / grid[torch.stack(losses).argmin()]).softmax(1)
+
 
 rows = []
 for seed in range(SEEDS):

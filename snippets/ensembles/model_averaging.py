@@ -3,6 +3,7 @@
 Lakshminarayanan and others, NeurIPS 2017: same data, different seeds.
 Shapes: probabilities p (N, M, 10), labels y (N,).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -16,10 +17,16 @@ images, SEEDS, M = images.view(-1, 8, 8) / 16, 5, 5
 def train(index, epochs):
     """M CNNs side by side: with groups=M no weight is shared."""
     net = nn.Sequential(
-        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8 * M, 10 * M, 2, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8 * M, 10 * M, 2, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(epochs):  # each member reads the images in its own order
         order = torch.stack([index[torch.randperm(len(index))] for _ in range(M)], 1)

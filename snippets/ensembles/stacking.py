@@ -3,6 +3,7 @@
 Wolpert, Neural Networks 1992: the meta-model needs out-of-fold predictions.
 Shapes: x (N, 64), labels y (N,), probabilities of a member (N, 10).
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,10 @@ torch.set_default_dtype(torch.float64)
 digits, labels = load_digits(return_X_y=True)
 digits, SEEDS = digits / 16, 5
 
+
 def tree(x, y):  # unpruned: right on every training example
     return DecisionTreeClassifier(random_state=0).fit(x, y).predict_proba
+
 
 def cnn(x, y):
     x, y = torch.tensor(x).view(-1, 1, 8, 8), torch.tensor(y)
@@ -27,16 +30,19 @@ def cnn(x, y):
         optimizer.zero_grad(), loss.backward(), optimizer.step()
     return lambda x: net(torch.tensor(x).view(-1, 1, 8, 8)).softmax(1).detach().numpy()
 
+
 def out_of_fold(fit, x, y, folds=5):  # predicted by a copy that never saw it
     fold, p = np.arange(len(y)) % folds, np.empty((len(y), 10))
     for k in range(folds):
         p[fold == k] = fit(x[fold != k], y[fold != k])(x[fold == k])
     return p
 
+
 def stack(inputs, y):  # meta-model, and its share of weight on the tree
     meta = LogisticRegression(max_iter=1000).fit(np.hstack(inputs), y)
     weight = np.abs(meta.coef_)  # (10, 20), the tree's inputs first
     return meta, weight[:, :10].sum() / weight.sum()
+
 
 rows = []
 for seed in range(SEEDS):

@@ -3,6 +3,7 @@
 Law: mean squared error of M members' mean = rho s^2 + (1 - rho) s^2 / M.
 Shapes: errors (cases, M); for CNNs each case is one class of one image.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -18,10 +19,16 @@ sizes = torch.arange(1, M + 1)
 def train(index, epochs=20):
     """M CNNs side by side: with groups=M no weight is shared."""
     net = nn.Sequential(
-        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8 * M, 10 * M, 2, groups=M), nn.Unflatten(1, (M, 10)), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(M, 4 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4 * M, 8 * M, 3, padding=1, groups=M),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8 * M, 10 * M, 2, groups=M),
+        nn.Unflatten(1, (M, 10)),
+        nn.Flatten(2),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(epochs):  # each member reads the images in its own order
         order = torch.stack([index[torch.randperm(len(index))] for _ in range(M)], 1)

@@ -3,6 +3,7 @@
 Izmailov and others, UAI 2018 (SWA); Frankle and others, ICML 2020 (fork).
 Shapes: digits x (N, 1, 8, 8); all weights of a network as one vector.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ torch.set_default_dtype(torch.float64)
 images, labels = map(torch.from_numpy, load_digits(return_X_y=True))
 images, SEEDS = images.view(-1, 1, 8, 8) / 16, 5
 
+
 def network(vector=None):
     conv1, conv2 = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
     stages = conv1, nn.ReLU(), nn.MaxPool2d(2), conv2, nn.ReLU(), nn.MaxPool2d(2)
@@ -20,6 +22,7 @@ def network(vector=None):
     if vector is not None:
         nn.utils.vector_to_parameters(vector.clone(), net.parameters())
     return net
+
 
 def train(net, index, epochs):
     """Constant learning rate; returns the weights after each epoch."""
@@ -31,9 +34,11 @@ def train(net, index, epochs):
         weights.append(nn.utils.parameters_to_vector(net.parameters()).detach().clone())
     return torch.stack(weights)
 
+
 def accuracy(vector, test):
     guess = network(vector)(images[test]).argmax(1)
     return (guess == labels[test]).double().mean().item()
+
 
 steps, paths, tails = torch.linspace(0, 1, 9), torch.zeros(3, SEEDS, 9), []
 for seed in range(SEEDS):

@@ -11,9 +11,11 @@ torch.set_default_dtype(torch.float64)
 for seed in range(5):
     torch.manual_seed(seed)
     body = nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(16, 16, 3, stride=2, padding=1), nn.ReLU(),
-    )  # fmt: skip
+        nn.Conv2d(3, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+    )
     head = nn.Linear(16, 10)
     for height, width in ((32, 32), (48, 80)):  # the same head serves both
         maps = body(torch.randn(2, 3, height, width))  # (2, 16, H/4, W/4)

@@ -24,10 +24,16 @@ smooth, found, alarms = [], [], []
 for seed in (4, 3, 2, 1, 0):  # the last is drawn
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),  # sees 5 px
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # 10 px
-        nn.Conv2d(16, 16, 5, padding=2), nn.ReLU(), nn.Conv2d(16, 1, 1),  # 28 px
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # sees 5 px
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # 10 px
+        nn.Conv2d(16, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 1, 1),  # 28 px
+    )
     w = nn.init.normal_(net[0].weight, std=0.02).detach()  # starts as noise
     adam = torch.optim.Adam(net.parameters(), 5e-3)
     for _ in range(100):  # the upper half of the photo, randomly mirrored

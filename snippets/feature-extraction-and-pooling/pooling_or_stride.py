@@ -19,10 +19,15 @@ SEEDS = 5
 def network(pooling):
     stride, pool = (1, nn.MaxPool2d(2)) if pooling else (2, nn.Identity())
     return nn.Sequential(
-        nn.Conv2d(1, 12, 3, stride, padding=1), nn.ReLU(), pool,  # 6x6
-        nn.Conv2d(12, 24, 3, stride, padding=1), nn.ReLU(), pool,  # 3x3
-        nn.Flatten(), nn.Linear(24 * 9, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 12, 3, stride, padding=1),
+        nn.ReLU(),
+        pool,  # 6x6
+        nn.Conv2d(12, 24, 3, stride, padding=1),
+        nn.ReLU(),
+        pool,  # 3x3
+        nn.Flatten(),
+        nn.Linear(24 * 9, 10),
+    )
 
 
 def accuracies(pooling, seed):

@@ -43,9 +43,13 @@ errors = torch.zeros(5, 2, len(powers))
 for seed in range(5):
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(),
-        nn.Flatten(), nn.Linear(128, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(30):
         adam.zero_grad()

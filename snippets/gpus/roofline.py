@@ -10,9 +10,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 GPUS = {  # peak 10^12 operations/s, memory bandwidth 10^12 bytes/s
-    "A100 80GB (2020)": (312, 2.039), "H100 SXM (2022)": (989.4, 3.35),
+    "A100 80GB (2020)": (312, 2.039),
+    "H100 SXM (2022)": (989.4, 3.35),
     "B200, DGX (2024)": (2250, 8.0),
-}  # fmt: skip
+}
 
 
 def count(layer, *shape, per_output=0):

@@ -19,9 +19,15 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = (0.1 + 0.8 * X / 16).view(-1, 1, 8, 8).expand(-1, 3, 8, 8)[split], Y[split]
 
 net = nn.Sequential(  # groups=S: the networks share no weight
-    nn.Flatten(1, 2), nn.Conv2d(3 * S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-    nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+    nn.Flatten(1, 2),
+    nn.Conv2d(3 * S, 8 * S, 4, 2, 1, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+    nn.Unflatten(1, (S, 10)),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for i in torch.randint(1200, (100, 100)):
     loss = F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())
@@ -40,20 +46,24 @@ changes = {  # t from 0 (no change) to 1
     "brightness": lambda t: test + 0.6 * t,
     "contrast": lambda t: mean + (1 - 0.9 * t) * (test - mean),
     "shadow": lambda t: test * (1 - 0.9 * t * shade),
-    "color cast": lambda t: test * (1 - 0.9 * t * warm)}
+    "color cast": lambda t: test * (1 - 0.9 * t * warm),
+}
 strengths, curve = torch.linspace(0, 1, 7), {}
 for name, change in changes.items():
     with torch.no_grad():  # a camera clips at white
         right = [net(change(t).clamp(0, 1)).argmax(2) == truth for t in strengths]
     curve[name] = torch.stack(right).double().mean(1)  # (7, SEEDS)
     half, full = curve[name][3], curve[name][6]
-    print(f"{name:10} half {half.mean():.2f}, full {full.mean():.2f} "
-          f"({full.min():.2f} to {full.max():.2f}, n={S})")
+    print(
+        f"{name:10} half {half.mean():.2f}, full {full.mean():.2f} "
+        f"({full.min():.2f} to {full.max():.2f}, n={S})"
+    )
 clean = curve["gamma"][0]
 print(f"no change  {clean.mean():.2f} ({clean.min():.2f} to {clean.max():.2f})")
 fall = {name: clean - c[6] for name, c in curve.items()}
-assert all(fall[name].mean() > 0.1
-           for name in ("gain", "brightness", "contrast", "shadow"))
+assert all(
+    fall[name].mean() > 0.1 for name in ("gain", "brightness", "contrast", "shadow")
+)
 assert 0.01 < fall["gamma"].mean() < 0.15 and fall["color cast"].mean() < 0.05
 
 plt.figure(figsize=(6, 3.4))

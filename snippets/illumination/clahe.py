@@ -51,8 +51,10 @@ for name, (tiles, clip) in methods.items():
     lifted[name] = np.array(detail)
     skies = 0.6 + 0.01 * np.random.default_rng(0).standard_normal((5, 256, 256))
     noise[name] = np.array([apply(sky).std() / 0.01 for sky in skies])
-    print(f"{name:8} detail x{lifted[name].mean():.2f} ({lifted[name].min():.2f} to "
-          f"{lifted[name].max():.2f}), noise x{noise[name].mean():.0f}")
+    print(
+        f"{name:8} detail x{lifted[name].mean():.2f} ({lifted[name].min():.2f} to "
+        f"{lifted[name].max():.2f}), noise x{noise[name].mean():.0f}"
+    )
 ratio = lifted["clip 4"] / lifted["global"]
 assert 0.7 < ratio.min() and noise["clip 4"].max() < 5 < 20 < noise["global"].min()
 assert (lifted["no clip"] > 1.5 * lifted["clip 4"]).all()

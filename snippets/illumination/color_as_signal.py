@@ -14,8 +14,14 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 S = 5
-photos = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(),
-          load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
+photos = [
+    data.astronaut(),
+    data.coffee(),
+    data.chelsea(),
+    data.rocket(),
+    load_sample_image("china.jpg"),
+    load_sample_image("flower.jpg"),
+]
 parts = []
 for label, photo in enumerate(photos):
     linear = (torch.tensor(photo) / 255).double().permute(2, 0, 1) ** 2.2 + 0.01
@@ -24,22 +30,37 @@ for label, photo in enumerate(photos):
     z = p.unfold(1, 8, 4).unfold(2, 8, 4)[:, row % 3 < 2]  # bands that do not touch
     test = (row[row % 3 < 2] // 3 % 2 == 1)[:, None].expand(z.shape[1:3])
     n = test.numel()
-    parts.append((z.reshape(3, n, 8, 8).transpose(0, 1), torch.full((n,), label),
-                  p.mean((1, 2), keepdim=True).expand(n, 3, 1, 1), test.flatten()))
+    parts.append(
+        (
+            z.reshape(3, n, 8, 8).transpose(0, 1),
+            torch.full((n,), label),
+            p.mean((1, 2), keepdim=True).expand(n, 3, 1, 1),
+            test.flatten(),
+        )
+    )
 x, y, mean, is_test = map(torch.cat, zip(*parts))
 weight = 1 / torch.bincount(y)[y].double()  # all photographs equally often
+
 
 def draw(n, test):
     return torch.multinomial(weight * (is_test == test), n * S, True).view(n, S)
 
+
 def light(n, strength):
     return torch.empty(n, S, 3, 1, 1).uniform_(-strength, strength).exp()
 
+
 def train(prepare, strength):
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Flatten(1, 2), nn.Conv2d(3 * S, 16 * S, 4, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(16 * S, 16 * S, 2, groups=S), nn.ReLU(),
-        nn.Conv2d(16 * S, 6 * S, 1, groups=S), nn.Unflatten(1, (S, 6)), nn.Flatten(2))
+        nn.Flatten(1, 2),
+        nn.Conv2d(3 * S, 16 * S, 4, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(16 * S, 16 * S, 2, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(16 * S, 6 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 6)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(100):
         i, cast = draw(100, False), light(100, strength)
@@ -48,9 +69,13 @@ def train(prepare, strength):
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
-methods = {"none": (lambda x, mean: x, 0), "augmentation": (lambda x, mean: x, 0.6),
-           "gray-world, whole photo": (lambda x, mean: x / mean, 0),
-           "gray-world, patch": (lambda x, mean: x / x.mean((3, 4), keepdim=True), 0)}
+
+methods = {
+    "none": (lambda x, mean: x, 0),
+    "augmentation": (lambda x, mean: x, 0.6),
+    "gray-world, whole photo": (lambda x, mean: x / mean, 0),
+    "gray-world, patch": (lambda x, mean: x / x.mean((3, 4), keepdim=True), 0),
+}
 i, a = draw(400, True), {}
 casts = [light(400, strength) for strength in (0, 0.6, 2)]
 print(f"mean accuracy, chance 0.17: {'no cast':>16} mild strong (n={S})")

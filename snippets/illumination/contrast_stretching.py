@@ -33,5 +33,7 @@ assert max(contrast[0.02, 1]) < 0.4 * min(contrast[0, 1])
 print(f"standard deviation: photo {photo.std():.2f}, in fog {flat.std():.2f}")
 for share in (0, 1 / photo.size, 0.005, 0.02):
     minmax, percentile = (np.mean(contrast[share, cut]) for cut in (0, 1))
-    print(f"hot pixels {round(share * photo.size):4}: min-max {minmax:.2f}, "
-          f"1st to 99th percentile {percentile:.2f} (n=5)")
+    print(
+        f"hot pixels {round(share * photo.size):4}: min-max {minmax:.2f}, "
+        f"1st to 99th percentile {percentile:.2f} (n=5)"
+    )

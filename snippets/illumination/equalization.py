@@ -26,7 +26,8 @@ changed = {
     "gamma 2.2 and gain 0.1, 8 bits": np.round(25.5 * photo**2.2) / 255,
     "gain 2, clipped": np.minimum(2 * photo, 1),
     "shadow on one side": photo * np.where(column < 0.5, 0.3, 1),
-    "inverted": 1 - photo}
+    "inverted": 1 - photo,
+}
 before, after = {}, {}
 for name, image in changed.items():
     before[name] = np.abs(image - photo).mean()
@@ -41,8 +42,11 @@ for name, image in changed.items():
     print(f"{name:31} {before[name]:.2f} -> {after[name]:.2f}, {levels} levels")
 
 dark = changed["gamma 2.2 and gain 0.1, 8 bits"]
-panels = {"dark, 8 bits": dark, "equalized": equalize(dark),
-          "shadow, equalized": equalize(changed["shadow on one side"])}
+panels = {
+    "dark, 8 bits": dark,
+    "equalized": equalize(dark),
+    "shadow, equalized": equalize(changed["shadow on one side"]),
+}
 figure, axes = plt.subplots(2, 3, figsize=(7, 4), height_ratios=(2, 1))
 for (title, image), (top, bottom) in zip(panels.items(), axes.T):
     small = np.round(block_reduce(image, 2, np.mean) * 15) / 15  # a small file

@@ -30,9 +30,14 @@ def angle(a, b):
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-photos = {"temple": load_sample_image("china.jpg"), "astronaut": data.astronaut(),
-          "rocket": data.rocket(), "cat": data.chelsea(),
-          "flower": load_sample_image("flower.jpg"), "coffee": data.coffee()}
+photos = {
+    "temple": load_sample_image("china.jpg"),
+    "astronaut": data.astronaut(),
+    "rocket": data.rocket(),
+    "cat": data.chelsea(),
+    "flower": load_sample_image("flower.jpg"),
+    "coffee": data.coffee(),
+}
 photos = {name: (p[::3, ::3] / 255) ** 2.2 for name, p in photos.items()}
 lights = np.exp(np.random.default_rng(0).uniform(-0.5, 0.5, (5, 3)))
 lights /= lights.max(1, keepdims=True)  # five casts that only take light away

@@ -19,33 +19,49 @@ split = torch.rand(len(X), S).argsort(0)
 x, y = (0.1 + 0.8 * X / 16).view(-1, 8, 8)[split], Y[split]
 test, truth = x[1200:], y[1200:]
 
+
 def train(norm, padding=0):
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Conv2d(S, 8 * S, 3, padding=padding, groups=S), norm,
-        nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8 * S, 32 * S, 3 + padding, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 3, padding=padding, groups=S),
+        norm,
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8 * S, 32 * S, 3 + padding, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1200, (100, 80)):
         loss = F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())
         adam.zero_grad(), loss.backward(), adam.step()
     return net.eval().requires_grad_(False)
 
+
 def accuracy(net, images, truth=truth, renew=False):
     net[1].train(renew)  # True: statistics of this batch, no labels
     return (net(images).argmax(2) == truth).double().mean(0)
 
+
 gain = torch.empty(len(test), S, 1, 1).uniform_(0.2, 1)
-lights = [test, 0.3 * test + 0.5,  # unchanged; one new light; one for each image
-          gain * test + (1 - gain) * torch.rand_like(gain)]
+lights = [
+    test,
+    0.3 * test + 0.5,  # unchanged; one new light; one for each image
+    gain * test + (1 - gain) * torch.rand_like(gain),
+]
 bn = train(nn.BatchNorm2d(8 * S))
 bn[1].momentum = 0.0  # forget nothing while testing
-instance = [train(nn.InstanceNorm2d(8 * S, affine=True, eps=1e-12), padding)
-            for padding in (0, 1)]
-rows = {"batch norm, eval": [accuracy(bn, z) for z in lights],
-        "batch norm, renewed": [accuracy(bn, z, renew=True) for z in lights],
-        "instance norm": [accuracy(instance[0], z) for z in lights],
-        "instance norm, zero padding": [accuracy(instance[1], z) for z in lights]}
+instance = [
+    train(nn.InstanceNorm2d(8 * S, affine=True, eps=1e-12), padding)
+    for padding in (0, 1)
+]
+rows = {
+    "batch norm, eval": [accuracy(bn, z) for z in lights],
+    "batch norm, renewed": [accuracy(bn, z, renew=True) for z in lights],
+    "instance norm": [accuracy(instance[0], z) for z in lights],
+    "instance norm, zero padding": [accuracy(instance[1], z) for z in lights],
+}
 print(f"mean accuracy (n={S})          same light  one new light  one for each image")
 for name, row in rows.items():
     print(f"{name:27} " + "".join(f"{a.mean():12.2f}" for a in row))

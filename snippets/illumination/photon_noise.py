@@ -17,14 +17,21 @@ X, Y = map(torch.from_numpy, load_digits(return_X_y=True))
 split = torch.rand(len(X), S).argsort(0)
 x, y = (0.1 + 0.8 * X / 16).view(-1, 8, 8)[split], Y[split]  # reflectance
 
+
 def standardize(x):
     return (x - x.mean((2, 3), True)) / x.std((2, 3), keepdim=True).clamp(min=1e-9)
 
+
 def train(photons):  # a range of light levels, in photons per white pixel
     net = nn.Sequential(  # groups=S: the networks share no weight
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1200, (100, 100)):
         light = torch.empty(100, S, 1, 1).uniform_(*photons).exp()
@@ -33,9 +40,11 @@ def train(photons):  # a range of light levels, in photons per white pixel
         adam.zero_grad(), loss.backward(), adam.step()
     return net
 
+
 def accuracy(net, images):
     with torch.no_grad():
         return (net(standardize(images)).argmax(2) == truth).double().mean(0)
+
 
 test, truth = x[1200:], y[1200:]
 bright, dark = train((6.9, 7)), train((1, 7))  # exp(1) = 3 and exp(7) = 1100 photons
@@ -43,8 +52,9 @@ rows = {}
 print(f"photons: gain only; with noise; trained with noise (n={S}, lowest to highest)")
 for light in (1000, 100, 30, 10, 3):
     photo = torch.poisson(light * test)
-    rows[light] = torch.stack([accuracy(bright, light * test), accuracy(bright, photo),
-                               accuracy(dark, photo)])
+    rows[light] = torch.stack(
+        [accuracy(bright, light * test), accuracy(bright, photo), accuracy(dark, photo)]
+    )
     cells = [f"{a.mean():.2f} ({a.min():.2f} to {a.max():.2f})" for a in rows[light]]
     print(f"{light:4}:", *cells)
 gain_only, noisy, trained = torch.stack(list(rows.values())).transpose(0, 1)

@@ -24,7 +24,8 @@ light = {
     "gain 0.2": np.full_like(photo, 0.2),
     "ramp": np.exp(-3 * row),  # falls to a twentieth
     "lamp": 0.05 + np.exp(-4 * ((row - 0.5) ** 2 + (column - 0.5) ** 2)),
-    "shadow": np.where(column + row / 4 < 0.6, 0.15, 1)}
+    "shadow": np.where(column + row / 4 < 0.6, 0.15, 1),
+}
 edge = np.abs(column + row / 4 - 0.6) * 255 < 24  # within two sigma of it
 change, left = {}, {}
 print("mean change of the log image and of its Retinex, in units of their own spread")

@@ -3,6 +3,7 @@
 Coins on uneven ground (scikit-image). Semantic: Otsu's threshold for the picture, then
 connected components. Instances: a box per coin, then Otsu's threshold inside each box.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -29,8 +30,10 @@ for _, y, x, r in sorted(found, reverse=True):  # best first, if its place is ne
     if all(np.hypot(y - b, x - a) > max(r, s) for b, a, s in coins):
         coins.append((y, x, r))
 
+
 def bright(part):  # above Otsu's threshold, holes filled
     return ndimage.binary_fill_holes(part > filters.threshold_otsu(part))
+
 
 components = measure.label(bright(image))
 instances = np.zeros(image.shape, int)
@@ -46,10 +49,12 @@ seeds = np.where(image < 30, 1, np.where(image > 150, 2, 0))
 sure = segmentation.watershed(filters.sobel(image), seeds) == 2
 truth = measure.label(morphology.remove_small_objects(sure, max_size=9))
 
+
 def recall(labels, at=0.9):  # share of true coins with a segment of IoU above 0.9
     both = np.histogram2d(truth.ravel(), labels.ravel(), [range(26), range(999)])[0]
     union = both.sum(1, keepdims=True) + both.sum(0) - both
     return ((both / np.maximum(union, 1))[1:25, 1:].max(1) > at).sum()
+
 
 pictures = {"one threshold": components, "one per box": instances}
 for name, labels in pictures.items():

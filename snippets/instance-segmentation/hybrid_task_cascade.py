@@ -3,6 +3,7 @@
 Hybrid Task Cascade (Chen et al. 2019), untrained. We nudge the weights of one module
 and ask whether the third stage's masks react. Regions (R, 4), masks (R, K, 14, 14).
 """
+
 import copy
 
 import torch
@@ -10,10 +11,12 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 
+
 def weights(start, end, size, cells):
     at = start[..., None] + (end - start)[..., None] * (torch.arange(size) + 0.5) / size
     away = (at.clamp(0, cells - 1)[..., None] - torch.arange(cells)).abs()
     return (1 - away).clamp(min=0)
+
 
 def roi_align(features, boxes, size, stride=8):  # (C, H, W) -> (R, C, size, size)
     x1, y1, x2, y2 = (boxes / stride - 0.5).unbind(-1)
@@ -21,7 +24,9 @@ def roi_align(features, boxes, size, stride=8):  # (C, H, W) -> (R, C, size, siz
     columns = weights(x1, x2, size, features.shape[2])
     return torch.einsum("rih,chw,rjw->rcij", rows, features, columns)
 
+
 C, K, STAGES = 16, 3, range(3)
+
 
 def modules():
     box = [nn.Linear(49 * C, K + 5) for _ in STAGES]
@@ -29,6 +34,7 @@ def modules():
     carry = [nn.Conv2d(C, C, 1) for _ in STAGES]  # mask features of the stage before
     logits = [nn.Conv2d(C, K, 1) for _ in STAGES]
     return box, mask, carry, logits, nn.Conv2d(C, C, 3, padding=1)
+
 
 def cascade(net, features, boxes, interleaved=True, flow=True, context=True):
     box, mask, carry, logits, semantic = net
@@ -45,6 +51,7 @@ def cascade(net, features, boxes, interleaved=True, flow=True, context=True):
         out.append((scores, refined, logits[t](m)))
         boxes = refined  # the next stage starts from better boxes
     return out
+
 
 torch.manual_seed(0)
 net, features = modules(), torch.randn(C, 20, 30)

@@ -3,11 +3,13 @@
 Why a per-pixel classifier cannot number instances (the starting point of SOLO, Wang et
 al. 2020). Two equal squares on a torus, so that no border gives a position away.
 """
+
 import torch
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
 SIDE, HALF = 32, 16
+
 
 def scenes(n):  # (n, 1, 32, 32): the right square is the left one, moved by 16
     y, x = torch.randint(2, 8, (2, n, 1))
@@ -16,12 +18,18 @@ def scenes(n):  # (n, 1, 32, 32): the right square is the left one, moved by 16
     image = square * torch.rand(n, 1, SIDE, SIDE)
     return image + image.roll(HALF, -1), square[:, 0]
 
+
 def network(channels):
     ring = dict(kernel_size=3, padding=1, padding_mode="circular")
     return nn.Sequential(
-        nn.Conv2d(channels, 16, **ring), nn.ReLU(), nn.Conv2d(16, 16, **ring),
-        nn.ReLU(), nn.Conv2d(16, 16, **ring), nn.ReLU(),
-    )  # fmt: skip
+        nn.Conv2d(channels, 16, **ring),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, **ring),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, **ring),
+        nn.ReLU(),
+    )
+
 
 def pixels(net, with_x, n=20):  # features of the left and of the right squares
     image, left = scenes(n)
@@ -29,6 +37,7 @@ def pixels(net, with_x, n=20):  # features of the left and of the right squares
     with torch.no_grad():
         features = net(torch.cat([image, x], 1) if with_x else image).movedim(1, 3)
     return features[left], features.roll(-HALF, 2)[left]  # (36 n, 16) each
+
 
 def told_apart(net, with_x):
     """Accuracy of a linear readout "left or right?", fitted and tested on 20 scenes."""
@@ -40,6 +49,7 @@ def told_apart(net, with_x):
     said_right = [torch.cat([z, one], 1) @ w > 1e-3 for z in (c, d)]
     hits = torch.cat([~said_right[0], said_right[1]]).double().mean().item()
     return hits, (c - d).abs().max().item()
+
 
 for with_x, name in enumerate(("image alone", "with an x channel")):
     hits, gaps = [], []

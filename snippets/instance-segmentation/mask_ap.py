@@ -3,15 +3,18 @@
 COCO's AP (Lin et al. 2014): mean over IoU thresholds 0.50 to 0.95. Every box here is
 exact; the "mask" is just the filled box, so only the object's shape decides.
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
 THRESHOLDS = torch.arange(50, 100, 5) / 100
 
+
 def mask_iou(a, b):  # (N, H, W) and (M, H, W) bool -> (N, M)
     a, b = a.flatten(1).double(), b.flatten(1).double()
     inter = a @ b.T
     return inter / (a.sum(1)[:, None] + b.sum(1) - inter)
+
 
 def boxes_of(masks):  # the filled bounding boxes, as masks
     rows, columns = masks.any(2, keepdim=True), masks.any(1, keepdim=True)
@@ -21,6 +24,7 @@ def boxes_of(masks):  # the filled bounding boxes, as masks
         for v, axis in ((rows, 1), (columns, 2))
     )
     return rows & columns
+
 
 def average_precision(iou, scores, threshold):  # iou (detections, objects)
     free, hits = torch.ones(iou.shape[1], dtype=torch.bool), []
@@ -33,13 +37,19 @@ def average_precision(iou, scores, threshold):  # iou (detections, objects)
     envelope = precision.flip(0).cummax(0).values.flip(0)
     return (envelope * hits).sum().item() / iou.shape[1]
 
+
 def coco(iou, scores):
     return sum(average_precision(iou, scores, t) for t in THRESHOLDS) / len(THRESHOLDS)
 
+
 u = (torch.arange(120) + 0.5) / 60 - 1  # -1 to 1 across the box
 y, x = torch.meshgrid(u, u, indexing="ij")
-shapes = {"square": y.abs() < 1, "disk": y**2 + x**2 < 1,
-          "triangle": y > 2 * x.abs() - 1, "bar": (y - x).abs() < 0.25}  # fmt: skip
+shapes = {
+    "square": y.abs() < 1,
+    "disk": y**2 + x**2 < 1,
+    "triangle": y > 2 * x.abs() - 1,
+    "bar": (y - x).abs() < 0.25,
+}
 print("object    IoU of box  mask  box AP  mask AP")
 for name, shape in shapes.items():
     objects = torch.zeros(4, 130, 520, dtype=torch.bool)

@@ -3,6 +3,7 @@
 The best that Mask R-CNN's mask head can do: the true silhouette of a horse
 (scikit-image) averaged to M x M, then resized to the box and cut at 0.5.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -12,21 +13,26 @@ from skimage import data
 
 torch.set_default_dtype(torch.float64)
 
+
 def iou(a, b):
     return (a & b).sum() / (a | b).sum()
+
 
 def boundary(mask, width):  # the mask's pixels within `width` of its outline
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     return mask & (depth <= width)
 
+
 def boundary_iou(a, b, share=0.02):  # Cheng et al. 2021: 2 % of the diagonal
     width = share * np.hypot(*a.shape)
     return iou(boundary(a, width), boundary(b, width))
+
 
 def through(mask, m):  # M x M target and back
     small = F.adaptive_avg_pool2d(torch.tensor(mask)[None, None].double(), m)
     back = F.interpolate(small, size=mask.shape, mode="bilinear")
     return back[0, 0].numpy() >= 0.5
+
 
 horse = ~data.horse()
 rows, columns = np.nonzero(horse.any(1))[0], np.nonzero(horse.any(0))[0]

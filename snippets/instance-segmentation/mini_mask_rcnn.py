@@ -2,6 +2,7 @@
 
 After He et al. 2017, one class; in place of an RPN, all 64 anchors are proposals.
 Images (N, 1, 32, 32); box offsets are those of the corners, in units of 12 pixels."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,6 +10,8 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 PIXEL, CELL = torch.arange(32) + 0.5, torch.arange(2.0, 32, 4)
 ANCHORS = torch.cat([torch.cartesian_prod(CELL, CELL).flip(1) + d for d in (-6, 6)], 1)
+
+
 def scenes(n):  # images, boxes (n, 2, 4), visible masks (n, 2, 32, 32)
     first, turn = 8 + 16 * torch.rand(n, 2), 6.3 * torch.rand(n)
     second = (first + 8 * torch.stack([turn.cos(), turn.sin()], 1)).clamp(5, 27)
@@ -21,11 +24,15 @@ def scenes(n):  # images, boxes (n, 2, 4), visible masks (n, 2, 32, 32)
     low = [torch.where(v, PIXEL - 0.5, 99).amin(2) for v in lines]
     high = [torch.where(v, PIXEL + 0.5, -9).amax(2) for v in lines]
     return image + 0.1 * torch.randn(image.shape), torch.stack(low + high, 2), masks
+
+
 def iou(a, b):  # boxes (N, A, 4), (N, B, 4) -> (N, A, B)
     a, b, area = a[:, :, None], b[:, None], lambda v: (v[..., 2:] - v[..., :2]).prod(-1)
     sides = torch.minimum(a, b)[..., 2:] - torch.maximum(a, b)[..., :2]
     shared = sides.clamp(min=0).prod(-1)
     return shared / (area(a) + area(b) - shared)
+
+
 def roi_align(features, boxes, stride, size):  # (N, R, C, size, size), one sample a bin
     start, end = (boxes / stride - 0.5).unflatten(2, (2, 2)).unbind(2)  # (N, R, 2)
     at = start[..., None] + (end - start)[..., None] * (torch.arange(size) + 0.5) / size
@@ -33,18 +40,28 @@ def roi_align(features, boxes, stride, size):  # (N, R, C, size, size), one samp
     away = (at.clamp(0, cells - 1)[..., None] - torch.arange(cells)).abs()
     x, y = (1 - away).clamp(min=0).unbind(2)  # bilinear weights (N, R, size, cells)
     return torch.einsum("nrih,nchw,nrjw->nrcij", y, features, x)
+
+
 def proposals(features):  # (N, C, 8, 8) -> (N, 64, C * 36)
     return roi_align(features, ANCHORS.expand(len(features), -1, -1), 4, 6).flatten(2)
+
+
 def mask_rcnn(c=32):
     conv = nn.Conv2d(1, c, 8, 4, 2), nn.Conv2d(c, c, 3, 1, 1), nn.Conv2d(c, c, 3, 1, 1)
-    return nn.ModuleDict({
-        "backbone": nn.Sequential(*[m for k in conv for m in (k, nn.ReLU())]),
-        "box": nn.Sequential(nn.Linear(36 * c, 48), nn.ReLU(), nn.Linear(48, 5)),
-        "mask": nn.Sequential(nn.Linear(c, 48), nn.ReLU(), nn.Linear(48, 4)),
-    })  # fmt: skip
+    return nn.ModuleDict(
+        {
+            "backbone": nn.Sequential(*[m for k in conv for m in (k, nn.ReLU())]),
+            "box": nn.Sequential(nn.Linear(36 * c, 48), nn.ReLU(), nn.Linear(48, 5)),
+            "mask": nn.Sequential(nn.Linear(c, 48), nn.ReLU(), nn.Linear(48, 4)),
+        }
+    )
+
+
 def masks_of(net, features, boxes):  # 1 x 1 convolutions, then from 6 x 6 to 12 x 12
     crops = roi_align(features, boxes, 4, 6).movedim(2, 4)
     return F.pixel_shuffle(net["mask"](crops).movedim(4, 2), 2)[:, :, 0]
+
+
 def loss(net, image, truth, masks):
     features, overlap = net["backbone"](image), iou(ANCHORS[None], truth)
     hit = ((overlap >= 0.5) | (overlap == overlap.amax(1, keepdim=True))).any(2)
@@ -54,6 +71,8 @@ def loss(net, image, truth, masks):
     bce, got = F.binary_cross_entropy_with_logits, masks_of(net, features, truth)
     box = F.smooth_l1_loss(12 * offsets[hit], target[hit]) / 4
     return bce(score[..., 0], hit.double()) + box + bce(got, want)
+
+
 @torch.no_grad()
 def detect(net, image):  # boxes and NMS first, then masks of what is left
     features, keep = net["backbone"](image[None]), []
@@ -67,6 +86,8 @@ def detect(net, image):  # boxes and NMS first, then masks of what is left
     grid = torch.stack(torch.broadcast_tensors(u[:, None], v[:, :, None]), 3)
     m = masks_of(net, features, boxes[:, keep])[0, :, None].sigmoid()
     return F.grid_sample(m, grid, align_corners=False)[:, 0] > 0.5
+
+
 torch.manual_seed(0)
 net = mask_rcnn()
 adam = torch.optim.Adam(net.parameters(), 3e-3)

@@ -3,6 +3,7 @@
 Kirillov et al. 2019, untrained. The branch brings four levels to 1/4 scale and adds
 them. The merge gives each pixel one label: instances by score, then "stuff".
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,12 +11,14 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 C, THINGS, STUFF = 16, 3, 4
 
+
 def semantic_stage(k):  # a level of stride 4 * 2**k -> stride 4
     layers = []
     for _ in range(max(k, 1)):
         layers += [nn.Conv2d(C, C, 3, padding=1), nn.GroupNorm(4, C), nn.ReLU()]
         layers += [nn.Upsample(scale_factor=2, mode="bilinear")] if k else []
     return nn.Sequential(*layers)
+
 
 def merge(scores, masks, stuff):  # (M,), (M, H, W) bool, (H, W) -> one id per pixel
     result = -1 - stuff  # stuff classes as -1, -2, ...
@@ -27,16 +30,20 @@ def merge(scores, masks, stuff):  # (M,), (M, H, W) bool, (H, W) -> one id per p
             free &= ~visible
     return result
 
+
 torch.manual_seed(0)
-net = nn.ModuleDict({
-    "FPN": nn.ModuleList(
-        [nn.Conv2d(c, C, 3, 2, 1) for c in (3, C, C, C, C)]
-        + [nn.Conv2d(C, C, 1) for _ in range(4)]
-    ),
-    "instances": nn.Conv2d(C, 5 * THINGS, 1),  # stands for RPN and RoI heads
-    "semantic": nn.ModuleList([semantic_stage(k) for k in range(4)]
-                              + [nn.Conv2d(C, STUFF + 1, 1)]),  # + 1: "a thing"
-})  # fmt: skip
+net = nn.ModuleDict(
+    {
+        "FPN": nn.ModuleList(
+            [nn.Conv2d(c, C, 3, 2, 1) for c in (3, C, C, C, C)]
+            + [nn.Conv2d(C, C, 1) for _ in range(4)]
+        ),
+        "instances": nn.Conv2d(C, 5 * THINGS, 1),  # stands for RPN and RoI heads
+        "semantic": nn.ModuleList(
+            [semantic_stage(k) for k in range(4)] + [nn.Conv2d(C, STUFF + 1, 1)]
+        ),  # + 1: "a thing"
+    }
+)
 
 x, levels = torch.randn(1, 3, 128, 192), []
 for conv in net["FPN"][:5]:

@@ -3,15 +3,18 @@
 Panoptic quality after Kirillov et al. 2019. Segments of one map do not overlap, so at
 most one of them can cover more than half of the union with any given segment.
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou_matrix(pred, true):  # two (H, W) maps of segment ids -> (P, T)
     p = pred.flatten() == pred.unique()[:, None]  # (P, HW)
     t = true.flatten() == true.unique()[:, None]
     inter = p.double() @ t.double().T
     return inter / (p.sum(1)[:, None] + t.sum(1) - inter)
+
 
 def panoptic_quality(pred, true):  # of one class; both maps cover every pixel
     iou = iou_matrix(pred, true)
@@ -20,6 +23,7 @@ def panoptic_quality(pred, true):  # of one class; both maps cover every pixel
     sq = iou[matched].mean().item() if tp else 0.0  # how well, where found
     rq = 2 * tp / segments  # an F1 score: TP / (TP + FP / 2 + FN / 2)
     return sq * rq, sq, rq
+
 
 torch.manual_seed(0)
 for _ in range(500):  # random maps: noisy copies of random ones

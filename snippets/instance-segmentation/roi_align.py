@@ -3,9 +3,11 @@
 RoIAlign after He et al. 2017, written as two small matrices per region. The first
 public implementations left out the half pixel (``aligned=False``).
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def weights(start, end, size, cells, ratio):  # (N, R) -> (N, R, size, cells), one axis
     step = (end - start) / (size * ratio)
@@ -15,6 +17,7 @@ def weights(start, end, size, cells, ratio):  # (N, R) -> (N, R, size, cells), o
     bilinear = (1 - away).clamp(min=0) * inside[..., None]
     return bilinear.unflatten(2, (size, ratio)).mean(3)  # average of a bin's samples
 
+
 def roi_align(features, boxes, stride, size, ratio=2, aligned=True):
     """(N, C, H, W) and boxes (N, R, 4) in pixels -> (N, R, C, size, size)."""
     # Cell i lies at i + 0.5 cells from the edge, so its index is coordinate - 0.5.
@@ -22,6 +25,7 @@ def roi_align(features, boxes, stride, size, ratio=2, aligned=True):
     rows = weights(y1, y2, size, features.shape[2], ratio)
     columns = weights(x1, x2, size, features.shape[3], ratio)
     return torch.einsum("nrih,nchw,nrjw->nrcij", rows, features, columns)
+
 
 torch.manual_seed(0)
 for stride in (4, 16, 32):
@@ -39,5 +43,7 @@ for stride in (4, 16, 32):
         error[aligned] = got - true  # (1, 200, 2, 7), in pixels
     assert error[True].abs().max() < 1e-9
     assert (error[False] - stride / 2).abs().max() < 1e-9
-    print(f"stride {stride:2}: off by < 1e-9 px; without the half pixel, "
-          f"by {error[False].mean():.1f} px everywhere")  # fmt: skip
+    print(
+        f"stride {stride:2}: off by < 1e-9 px; without the half pixel, "
+        f"by {error[False].mean():.1f} px everywhere"
+    )

@@ -3,10 +3,12 @@
 RoIPool after Girshick 2015 (rounds the box, then the bins, takes the maximum) against
 RoIAlign (He et al. 2017). One feature map of stride 16; a box moves pixel by pixel.
 """
+
 import matplotlib.pyplot as plt
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def bins(start, end, size, cells):  # along one axis: slices of whole cells
     start, end = (int((v + 0.5) // 1) for v in (start, end))  # rounds the box
@@ -14,6 +16,7 @@ def bins(start, end, size, cells):  # along one axis: slices of whole cells
     edges = [(i * length // size, -(-(i + 1) * length // size)) for i in range(size)]
     clip = lambda v: min(max(v + start, 0), cells)
     return [slice(clip(a), clip(b)) for a, b in edges]  # rounds outward
+
 
 def roi_pool(features, box, stride, size):  # (C, H, W), (4,) -> (C, size, size)
     x1, y1, x2, y2 = (box / stride).tolist()
@@ -24,8 +27,10 @@ def roi_pool(features, box, stride, size):  # (C, H, W), (4,) -> (C, size, size)
                 out[:, i, j] = cells.amax((1, 2))
     return out
 
+
 def samples(start, end, size, ratio=2):  # RoIAlign's points along one axis, in cells
     return start + (end - start) * (torch.arange(size * ratio) + 0.5) / (size * ratio)
+
 
 stride, size = 16, 3
 ramp = (torch.arange(12.0) + 0.5) * stride  # each cell holds its own x, in pixels

@@ -3,12 +3,14 @@
 Mask R-CNN's decoupling (He et al. 2017) on toy crops: a blob in noise, one of three
 classes whose color may be hard to tell. The true class is given, as the box head would.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
 SEEDS, N, SIDE, K = 5, 20, 10, 3
+
 
 def crops(signal):  # -> patches (S, N * 100, 36), class (S, N * 100), mask (S, N * 100)
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, SIDE)] * 2, indexing="ij")
@@ -21,6 +23,7 @@ def crops(signal):  # -> patches (S, N * 100, 36), class (S, N * 100), mask (S, 
     patches = F.unfold(image.flatten(0, 1), 3, padding=1).mT  # for a 3 x 3 filter
     pixels = c[..., None].expand(-1, -1, SIDE**2)
     return patches.reshape(SEEDS, -1, 36), pixels.flatten(1), mask.flatten(1)
+
 
 def train(loss, signal, outputs):  # the five seeds side by side
     X, c, mask = crops(signal)
@@ -36,15 +39,19 @@ def train(loss, signal, outputs):  # the five seeds side by side
     X, c, mask = crops(signal)
     return head(X).detach(), c, mask
 
+
 def sigmoid_loss(z, c, mask):  # the true class's channel only
     z = z.gather(2, c[..., None])[..., 0]
     return F.binary_cross_entropy_with_logits(z, mask.double())
 
+
 def softmax_loss(z, c, mask):  # channel K is the background
     return F.cross_entropy(z.flatten(0, 1), torch.where(mask, c, K).flatten())
 
+
 def iou(a, b):
-    return ((a & b).sum(1) / (a | b).sum(1))  # (S,)
+    return (a & b).sum(1) / (a | b).sum(1)  # (S,)
+
 
 torch.manual_seed(0)
 z, c, mask = torch.randn(1, 9, K + 1), torch.zeros(1, 9).long(), torch.ones(1, 9).bool()

@@ -16,14 +16,20 @@ torch.manual_seed(0)
 X, Y = map(torch.from_numpy, load_digits(return_X_y=True))
 X, S = X.view(-1, 1, 8, 8) / 16, 10
 net = nn.Sequential(  # groups=S: the networks share no weight
-    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-    nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+    nn.Unflatten(1, (S, 10)),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for i in torch.randint(len(X), (100, 64, S)):
     f = net(X[i, 0])  # each network draws its own images
     loss = F.cross_entropy(f.flatten(0, 1), Y[i].flatten())
     adam.zero_grad(), loss.backward(), adam.step()
+
 
 def maximize(net, steps, jitter):
     """Ascend the logit of class n in image n (10, S, 8, 8), pixels in 0 to 1."""
@@ -41,11 +47,15 @@ def maximize(net, steps, jitter):
         adam.zero_grad(), loss.backward(), adam.step()
     return u.sigmoid().detach()
 
+
 with torch.no_grad():
     real = net(X.expand(-1, S, -1, -1))  # (1797, S, 10)
 best = real.argmax(0)  # (S, 10), the image that excites each class most
-rows = {"real": X[best.T, 0], "plain": maximize(net, 60, False),
-        "robust": maximize(net, 60, True)}
+rows = {
+    "real": X[best.T, 0],
+    "plain": maximize(net, 60, False),
+    "robust": maximize(net, 60, True),
+}
 k, far = torch.arange(10), {}
 print("             logit / highest   another network   distance to the")
 print("             of a real image   reads the class   nearest real image")

@@ -17,11 +17,13 @@ eye = torch.eye(8)
 place = torch.cat([eye.repeat_interleave(8, 0), eye.repeat(8, 1)], 1)  # row and column
 X = torch.cat([X, place.expand(len(X), -1, -1)], 2)
 
+
 def removal(a, V, k):
     """Change of logit k (N,) when a position is taken out and a is normalized again."""
     v = V.gather(2, k[:, None, None].expand(-1, V.shape[1], 1))[..., 0]  # (N, 64)
     logit = (a * v).sum(1, keepdim=True)
     return logit - (logit - a * v) / (1 - a)
+
 
 accuracy, same, against = [], [], []
 for seed in range(5):
@@ -50,8 +52,11 @@ for seed in range(5):
     top = drop.gather(1, a.topk(5).indices)
     against.append((top < 0).double().mean())
 
-for what, v in (("accuracy", accuracy), ("most attended = largest change", same),
-                ("of the five most attended, removal raises the score", against)):
+for what, v in (
+    ("accuracy", accuracy),
+    ("most attended = largest change", same),
+    ("of the five most attended, removal raises the score", against),
+):
     v = torch.stack(v)
     print(f"{what}: {v.mean():.2f} ({v.min():.2f} to {v.max():.2f}, n={len(v)})")
 assert 0.6 < min(same) and max(same) < 0.95 and min(against) > 0.4

@@ -12,14 +12,17 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 SEEDS, C, K = 10, 8, 5
 
+
 def cam_terms(maps, scores, k, mean=True):
     """Sum over channels of gradient times map; Grad-CAM averages the gradient first."""
-    grad, = torch.autograd.grad(scores[:, k].sum(), maps, retain_graph=True)
+    (grad,) = torch.autograd.grad(scores[:, k].sum(), maps, retain_graph=True)
     weight = grad.mean((2, 3), keepdim=True) if mean else grad
     return (weight * maps).sum(1)
 
+
 def grad_cam(maps, scores, k):
     return F.relu(cam_terms(maps, scores, k))
+
 
 gaps, complete, unused = [], [], []
 for seed in range(SEEDS):
@@ -43,6 +46,8 @@ for seed in range(SEEDS):
 
 print(f"pooled head: |64 x Grad-CAM - CAM| < 1e-12 ({SEEDS} networks)")
 print("flattened head: HiResCAM sums to the score within 1e-12,")
-print(f"  and {min(unused):.2f} to {max(unused):.2f} of the Grad-CAM map "
-      "(before its ReLU) lies where the weights are 0")
+print(
+    f"  and {min(unused):.2f} to {max(unused):.2f} of the Grad-CAM map "
+    "(before its ReLU) lies where the weights are 0"
+)
 assert max(gaps) < 1e-12 and max(complete) < 1e-12 and min(unused) > 0.3

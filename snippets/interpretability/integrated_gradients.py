@@ -17,17 +17,24 @@ S = 5
 split = torch.rand(len(X), S).argsort(0)
 x, y = X.view(-1, 8, 8)[split] / 16, Y[split]
 net = nn.Sequential(  # groups=S: the networks share no weight
-    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-    nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2))
+    nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+    nn.Unflatten(1, (S, 10)),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for i in torch.randint(1200, (80, 100)):
     loss = F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())
     adam.zero_grad(), loss.backward(), adam.step()
 
+
 def gradient(f, x):
     x = x.detach().requires_grad_()
     return torch.autograd.grad(f(x).sum(), x)[0]
+
 
 def integrated_gradients(f, x, baseline, steps):
     """Mean gradient at the midpoints of the straight path, times the way."""
@@ -36,13 +43,16 @@ def integrated_gradients(f, x, baseline, steps):
         total = total + gradient(f, baseline + (t + 0.5) / steps * (x - baseline))
     return (x - baseline) * total / steps
 
+
 test, truth = x[-100:], y[-100:, :, None]
 f = lambda z: net(z).softmax(2).gather(2, truth)[..., 0]
 black, white = torch.zeros_like(test), torch.ones_like(test)
 
+
 def gap(attribution, baseline):  # mean miss of completeness, per network
     goal = f(test) - f(baseline)
     return (attribution.sum((2, 3)) - goal).abs().mean(0).detach()
+
 
 plain = gap(test * gradient(f, test), black)
 print("mean |sum of attributions - (f(x) - f(baseline))|, worst of 5 networks")
@@ -60,6 +70,8 @@ for name, baseline in ("black", black), ("white", white):
     size = integrated_gradients(f, test, baseline, 64).abs()
     off = (size * (test == 0)).sum((0, 2, 3)) / size.sum((0, 2, 3))
     ink[name] = off
-    print(f"{name} baseline: share of attribution on black pixels {off.mean():.2f} "
-          f"({off.min():.2f} to {off.max():.2f})")
+    print(
+        f"{name} baseline: share of attribution on black pixels {off.mean():.2f} "
+        f"({off.min():.2f} to {off.max():.2f})"
+    )
 assert (ink["black"] == 0).all() and ink["white"].min() > 0.3

@@ -15,18 +15,32 @@ torch.manual_seed(0)
 S, U, N = 5, 16, 60
 r = torch.arange(-4, 5).abs()
 big, small = torch.maximum(r[:, None], r), torch.minimum(r[:, None], r)
-shapes = torch.stack([  # (5, 9, 9): the four and nothing
-    (r[:, None]**2 + r**2 - 12).abs() < 6, small < 1, (r[:, None] - r).abs() < 1,
-    big == 4, big > 9]).double()
+shapes = torch.stack(
+    [  # (5, 9, 9): the four and nothing
+        (r[:, None] ** 2 + r**2 - 12).abs() < 6,
+        small < 1,
+        (r[:, None] - r).abs() < 1,
+        big == 4,
+        big > 9,
+    ]
+).double()
+
 
 def tiles(k):  # classes (n,) to noisy images (n, 1, 12, 12)
     x = F.pad(shapes[k], (1, 2, 1, 2))
     return (x + 0.2 * torch.randn(x.shape))[:, None]
 
+
 def network():
-    return nn.Sequential(nn.Conv2d(S, 8 * S, 5, 2, 2, groups=S), nn.ReLU(),
-                         nn.Conv2d(8 * S, U * S, 3, 1, 1, groups=S), nn.ReLU(),
-                         nn.Conv2d(U * S, U * S, 3, 1, 1, groups=S), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(S, 8 * S, 5, 2, 2, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, U * S, 3, 1, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(U * S, U * S, 3, 1, 1, groups=S),
+        nn.ReLU(),
+    )
+
 
 body, untrained, head = network(), network(), nn.Conv2d(U * S, 5 * S, 1, groups=S)
 adam = torch.optim.Adam([*body.parameters(), *head.parameters()], 1e-2)
@@ -35,6 +49,7 @@ for k in torch.randint(5, (100, 32)):
     loss = F.cross_entropy(logits.flatten(0, 1), k.repeat_interleave(S))
     adam.zero_grad(), loss.backward(), adam.step()
 
+
 def unit_iou(maps, masks, share=0.05):
     """IoU (U, K) of each unit's top places, over all images, with each concept."""
     limit = maps.transpose(0, 1).flatten(1).quantile(1 - share, dim=1)
@@ -42,6 +57,7 @@ def unit_iou(maps, masks, share=0.05):
     both = torch.einsum("nuhw,nkhw->uk", on, masks)
     either = on.sum((0, 2, 3))[:, None] + masks.sum((0, 2, 3)) - both
     return both / either
+
 
 k = torch.rand(N, 4).argsort(1)
 k = torch.where(torch.rand(N, 4) < 0.5, 4, k)  # half of the tiles are empty
@@ -53,16 +69,20 @@ masks = torch.stack(masks, 1)[:, :, ::2, ::2]  # (N, 4, 12, 12)
 
 iou = {"trained": [], "rotated": [], "untrained": []}
 with torch.no_grad():
-    maps = {"trained": body(scenes.repeat(1, S, 1, 1)).view(N, S, U, 12, 12),
-            "untrained": untrained(scenes.repeat(1, S, 1, 1)).view(N, S, U, 12, 12)}
+    maps = {
+        "trained": body(scenes.repeat(1, S, 1, 1)).view(N, S, U, 12, 12),
+        "untrained": untrained(scenes.repeat(1, S, 1, 1)).view(N, S, U, 12, 12),
+    }
 turn = torch.linalg.qr(torch.randn(S, U, U))[0]
 maps["rotated"] = torch.einsum("nsuhw,suv->nsvhw", maps["trained"], turn)
 for name in iou:
     for s in range(S):
         iou[name].append(unit_iou(maps[name][:, s], masks).amax(0).mean())
     a = iou[name] = torch.stack(iou[name])
-    print(f"{name:9}: IoU of the best unit, mean of 4 concepts {a.mean():.2f} "
-          f"({a.min():.2f} to {a.max():.2f}, n={S})")
+    print(
+        f"{name:9}: IoU of the best unit, mean of 4 concepts {a.mean():.2f} "
+        f"({a.min():.2f} to {a.max():.2f}, n={S})"
+    )
 assert (iou["trained"] > iou["untrained"] + 0.1).all()
 assert iou["rotated"].mean() > iou["untrained"].mean() + 0.1  # no special basis here
 

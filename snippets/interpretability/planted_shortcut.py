@@ -22,16 +22,23 @@ mark = F.one_hot(y, 8).double()  # (N, SEEDS, 8)
 marked = x.clone()
 marked[:, :, 0] = mark
 
+
 def train(x):
-    net = nn.Sequential(nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),
-                        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),
-                        nn.Conv2d(32 * S, 8 * S, 1, groups=S), nn.Unflatten(1, (S, 8)),
-                        nn.Flatten(2))
+    net = nn.Sequential(
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),
+        nn.Conv2d(32 * S, 8 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 8)),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1000, (80, 80)):
         loss = F.cross_entropy(net(x[i]).flatten(0, 1), y[i].flatten())
         adam.zero_grad(), loss.backward(), adam.step()
     return lambda z: net(z).detach()
+
 
 def occlusion(f, x, fill=0.0):
     """Drop of the score f(x) (N, S) when one pixel at a time is set to fill."""
@@ -43,6 +50,7 @@ def occlusion(f, x, fill=0.0):
             drop[:, :, row, column] = f(x) - f(covered)
     return drop
 
+
 test, clean, truth = marked[-200:], x[-200:], y[-200:]
 wrong = clean.clone()
 wrong[:, :, 0] = mark[-200:].roll(3, dims=2)  # says (label + 3) mod 8
@@ -53,11 +61,15 @@ for name, data in ("marked", marked), ("clean", x):
     peak = occlusion(score, test).flatten(2).argmax(2)  # row 0: index = column
     hits[name] = (peak == truth).double().mean(0)
     print(f"trained on {name} images:")
-    print(f"  occlusion peaks at the mark in {hits[name].mean():.2f} of the images "
-          f"({hits[name].min():.2f} to {hits[name].max():.2f}, n={S}; chance 0.02)")
+    print(
+        f"  occlusion peaks at the mark in {hits[name].mean():.2f} of the images "
+        f"({hits[name].min():.2f} to {hits[name].max():.2f}, n={S}; chance 0.02)"
+    )
     for kind, z in ("right", test), ("no", clean), ("wrong", wrong):
         right[name, kind] = a = (net(z).argmax(2) == truth).double().mean(0)
-        print(f"  accuracy with {kind:5} mark: {a.mean():.2f} "
-              f"({a.min():.2f} to {a.max():.2f})")
+        print(
+            f"  accuracy with {kind:5} mark: {a.mean():.2f} "
+            f"({a.min():.2f} to {a.max():.2f})"
+        )
 assert hits["marked"].min() > 0.7 and hits["clean"].max() < 0.3
 assert right["marked", "wrong"].max() < 0.8 < right["clean", "wrong"].min()

@@ -15,36 +15,51 @@ torch.manual_seed(0)
 S, N = 5, 30
 r = torch.arange(-4, 5).abs()
 v, h = torch.meshgrid(r, r, indexing="ij")
-shapes = torch.stack([(v**2 + h**2 - 12).abs() < 6, v * h == 0, v == h,
-                      v.maximum(h) == 4, v < 0]).double()
+shapes = torch.stack(
+    [(v**2 + h**2 - 12).abs() < 6, v * h == 0, v == h, v.maximum(h) == 4, v < 0]
+).double()
 names = ["ring", "plus", "cross", "frame"]  # and nothing: shapes (5, 9, 9)
+
+
 def tiles(k):  # classes (n,) to noisy images (n, S, 12, 12)
     x = F.pad(shapes[k], (1, 2, 1, 2)) + 0.2 * torch.randn(len(k), 12, 12)
     return x[:, None].repeat(1, S, 1, 1)
+
+
 sizes = (1, 8, 5, 2, 2), (8, 16, 3, 1, 1), (16, 16, 3, 1, 1), (16, 4, 1)
 convs = nn.ModuleList(nn.Conv2d(a * S, b * S, *rest, groups=S) for a, b, *rest in sizes)
+
+
 def forward(x, relu=F.relu):  # last maps and, summed over all places, four scores
     for conv in convs[:3]:
         x = relu(conv(x))
     return x, F.softplus(convs[3](x).unflatten(1, (S, 4)) - 2).sum((3, 4)) - 4
+
+
 adam = torch.optim.Adam(convs.parameters(), 1e-2)
 for k in torch.randint(5, (120, 32)):
     y = F.one_hot(k, 5)[:, None, :4].expand(-1, S, -1).double()  # "nothing" is all 0
     loss = F.binary_cross_entropy_with_logits(forward(tiles(k))[1], y)
     adam.zero_grad(), loss.backward(), adam.step()
+
+
 def guided_relu(x):  # passes only positive gradients back
     y = F.relu(x)
     y.register_hook(F.relu)
     return y
 
+
 def explain(x, k):
     """Maps (n, S, 24, 24) of the score of class k (n,), by method."""
+
     def score(z, relu=F.relu):
         maps, scores = forward(z, relu)
         return maps, scores[torch.arange(N), :, k]
+
     def grad(z, relu=F.relu):
         z = z.clone().requires_grad_()
         return torch.autograd.grad(score(z, relu)[1].sum(), z)[0]
+
     maps, s = score(x)
     w = torch.autograd.grad(s.sum(), maps)[0].mean((2, 3), keepdim=True)
     cam = F.relu((w * maps).unflatten(1, (S, 16)).sum(2))
@@ -54,10 +69,15 @@ def explain(x, k):
         z[window] = 0
         drop[window] = (s - score(z)[1]).detach()[..., None, None]
     steps = (torch.arange(8) + 0.5) / 8
-    return {"brightness": x, "gradient": grad(x).abs(),
-            "guided": grad(x, guided_relu).abs(), "occlusion": drop,
-            "integrated": x * sum(grad(x * t) for t in steps) / 8,
-            "Grad-CAM": F.interpolate(cam, (24, 24), mode="bilinear").detach()}
+    return {
+        "brightness": x,
+        "gradient": grad(x).abs(),
+        "guided": grad(x, guided_relu).abs(),
+        "occlusion": drop,
+        "integrated": x * sum(grad(x * t) for t in steps) / 8,
+        "Grad-CAM": F.interpolate(cam, (24, 24), mode="bilinear").detach(),
+    }
+
 
 k = torch.full((N, 4), 4)
 place = torch.rand(N, 4).argsort(1)[:, :2]  # quarters of the two shapes
@@ -69,10 +89,14 @@ hit = {}
 for name in explained[0]:
     peak = torch.stack([maps[name].flatten(2).argmax(2) for maps in explained])
     quarter = peak // 24 // 12 * 2 + peak % 24 // 12
-    hit[name] = t, o = [(quarter == p[..., None]).double().mean((0, 1))
-                        for p in (place.T, place.T.flip(0))]
-    print(f"{name:10}: on the shape asked for {t.mean():.2f} ({t.min():.2f} to "
-          f"{t.max():.2f}, n={S}), on the other {o.mean():.2f}")
+    hit[name] = t, o = [
+        (quarter == p[..., None]).double().mean((0, 1))
+        for p in (place.T, place.T.flip(0))
+    ]
+    print(
+        f"{name:10}: on the shape asked for {t.mean():.2f} ({t.min():.2f} to "
+        f"{t.max():.2f}, n={S}), on the other {o.mean():.2f}"
+    )
 assert hit.pop("brightness")[0].max() < 0.75
 assert min(t.mean() for t, _ in hit.values()) > 0.8
 figure, axes = plt.subplots(2, 6, figsize=(7, 2.7))

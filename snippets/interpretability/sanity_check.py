@@ -14,47 +14,80 @@ from skimage import data, transform
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
-raw = [data.chelsea(), data.coffee(), data.astronaut(), data.immunohistochemistry(),
-       data.retina()[200:1200, 200:1200], data.rocket()]
+raw = [
+    data.chelsea(),
+    data.coffee(),
+    data.astronaut(),
+    data.immunohistochemistry(),
+    data.retina()[200:1200, 200:1200],
+    data.rocket(),
+]
 raw = np.stack([transform.resize(photo, (96, 96)) for photo in raw])
 photos = torch.from_numpy((raw - raw.mean((0, 1, 2))) / raw.std()).permute(0, 3, 1, 2)
+
+
 def guided_relu(x):  # passes only positive gradients back
     y = F.relu(x)
     y.register_hook(F.relu)
     return y
+
+
 def forward(layers, x, relu=F.relu):  # scores (N, 6) and last maps
     for conv, stride, pad in zip(layers[:3], (2, 2, 1), (2, 1, 1)):
         x = relu(F.conv2d(x, conv.weight, conv.bias, stride, pad))
     return layers[3](x.mean((2, 3))), x
+
+
 def gradient(layers, x, y, relu=F.relu):
     x = x.clone().requires_grad_()
     score = forward(layers, x, relu)[0].gather(1, y[:, None]).sum()
     return torch.autograd.grad(score, x)[0].abs().amax(1)
+
+
 def guided_backprop(layers, x, y):
     return gradient(layers, x, y, guided_relu)
+
+
 def grad_cam(layers, x, y):
     scores, maps = forward(layers, x)
-    grad, = torch.autograd.grad(scores.gather(1, y[:, None]).sum(), maps)
+    (grad,) = torch.autograd.grad(scores.gather(1, y[:, None]).sum(), maps)
     heat = F.relu((grad.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True))
     return F.interpolate(heat, x.shape[2:], mode="bilinear")[:, 0].detach()
+
+
 def edges(layers, x, y):  # a control that looks at no weight
     return torch.hypot(*torch.gradient(x, dim=(2, 3))).amax(1)
+
+
 def rank_correlation(a, b):  # Spearman's, mean over images; 0 where a map is constant
     a, b = (rankdata(m.flatten(1), axis=1) for m in (a, b))
     a, b = (m - m.mean(1, keepdims=True) for m in (a, b))
     return ((a * b).sum(1) / (np.sqrt((a**2).sum(1) * (b**2).sum(1)) + 1e-9)).mean()
 
+
 def crops(k, size):
-    return torch.stack([photos[i, :, t:t + size, l:l + size] for i, (t, l) in
-                        zip(k, torch.randint(97 - size, (len(k), 2)).tolist())])
+    return torch.stack(
+        [
+            photos[i, :, t : t + size, l : l + size]
+            for i, (t, l) in zip(k, torch.randint(97 - size, (len(k), 2)).tolist())
+        ]
+    )
+
 
 methods = [gradient, grad_cam, guided_backprop, edges]
 keep = {4: "trained", 3: "head random", 2: "upper half\nrandom", 0: "all random"}
 result = []
 for seed in range(5):
     torch.manual_seed(seed)
-    net, fresh = ([nn.Conv2d(3, 16, 6), nn.Conv2d(16, 16, 3), nn.Conv2d(16, 16, 3),
-                   nn.Linear(16, 6)] for _ in range(2))
+    net, fresh = (
+        [
+            nn.Conv2d(3, 16, 6),
+            nn.Conv2d(16, 16, 3),
+            nn.Conv2d(16, 16, 3),
+            nn.Linear(16, 6),
+        ]
+        for _ in range(2)
+    )
     adam = torch.optim.Adam([p for layer in net for p in layer.parameters()], 1e-2)
     for k in torch.randint(6, (80, 32)):
         loss = F.cross_entropy(forward(net, crops(k, 24))[0], k)

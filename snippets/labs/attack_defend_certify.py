@@ -37,9 +37,13 @@ train_x, train_y, x, y = x[:1400], y[:1400], x[-80:], y[-80:]
 
 def cnns():
     return nn.Sequential(
-        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S), nn.ReLU(),  # (N, 8 S, 4, 4)
-        nn.Conv2d(8 * S, 32 * S, 4, groups=S), nn.ReLU(),  # (N, 32 S, 1, 1)
-        nn.Conv2d(32 * S, 10 * S, 1, groups=S), nn.Unflatten(1, (S, 10)), nn.Flatten(2),
+        nn.Conv2d(S, 8 * S, 4, 2, 1, groups=S),
+        nn.ReLU(),  # (N, 8 S, 4, 4)
+        nn.Conv2d(8 * S, 32 * S, 4, groups=S),
+        nn.ReLU(),  # (N, 32 S, 1, 1)
+        nn.Conv2d(32 * S, 10 * S, 1, groups=S),
+        nn.Unflatten(1, (S, 10)),
+        nn.Flatten(2),
     )  # (N, S, 10)
 
 
@@ -80,6 +84,7 @@ print(f"clean accuracy on {len(x)} test images, {S} networks: {spread(right(plai
 #
 # FGSM moves each pixel by $\varepsilon$ in the direction that raises the loss. On a linear model this is the exact worst case, which makes a test: 8 pixels, and the loss at all points of the box whose changes are $-\varepsilon$, 0 or $\varepsilon$.
 
+
 # %%
 def project(z, x, eps):  # onto the box around x, then onto valid pixels
     return z.clamp(x - eps, x + eps).clamp(0, 1)
@@ -107,6 +112,7 @@ print(f"linear model: FGSM equals the worst of {3**8} points, on all {len(small_
 # ## Attack 2: many steps (PGD with restarts)
 #
 # PGD takes small steps and projects each back onto the box. Two details decide whether it is worth its name. It keeps, for each image, the *best* point it saw, not the last; and it starts several times at random, because the loss of a network has several hills. The same brute force shows both on a network that is far from linear inside the box.
+
 
 # %%
 def pgd(net, x, y, eps, steps=20, restarts=1, loss=cross_entropy):
@@ -150,6 +156,7 @@ assert right(plain, many).double().mean() < right(plain, one).double().mean() - 
 # What if there is no gradient to follow, or a useless one? RayS (Chen and Gu, KDD 2020) asks for nothing but the predicted class. It searches over directions $s \in \{-1, 1\}^{64}$: start with all ones, flip the sign of a half, of a quarter … down to single pixels, and keep a flip if the answer is wrong *at the radius reached so far*; then shrink the radius by bisection.
 #
 # The test is again a linear model, where the smallest radius is known: the difference of the two logits over the $L_1$ norm of the difference of their weights.
+
 
 # %%
 @torch.no_grad()
@@ -266,6 +273,7 @@ print(f"JPEG, eps {EPS}: naive PGD leaves {spread(right(jpeg, naive))}, adaptive
 #
 # **Interval bounds** (IBP) push the whole box through the network. A layer with weights $W$ maps a center $c$ and a radius $r$ to $Wc + b$ and $\lvert W \rvert r$; a ReLU maps both ends. If the lower limit of the true logit exceeds the upper limits of all others, no attack in the box can succeed: a proof. Training on these worst logits, with a box that grows to $\varepsilon$, gives networks whose bounds are tight.
 
+
 # %%
 def bounds(net, low, high):
     for layer in net:
@@ -335,6 +343,7 @@ plt.show()
 #
 # Each number is again the mean and range over five networks. To count as robust, an image must survive FGSM, PGD with two restarts *and* RayS.
 
+
 # %%
 def robust(net, eps, radius):
     survivors = right(net, pgd(net, x, y, eps, restarts=2)) & right(net, fgsm(net, x, y, eps))
@@ -398,11 +407,14 @@ for k in (0, 1, 250, 499, 500):
 for p in np.linspace(0.01, 0.999, 200):
     too_high = stats.binom.pmf(np.arange(VOTES + 1), VOTES, p)[bound.numpy() > p].sum()
     assert too_high <= ALPHA * (1 + 1e-6)
-print(f"{VOTES} of {VOTES} votes prove a share of {bound[-1]:.4f}: no radius exceeds "
-      f"{stats.norm.ppf(bound[-1]):.2f} sigma")
+print(
+    f"{VOTES} of {VOTES} votes prove a share of {bound[-1]:.4f}: no radius exceeds "
+    f"{stats.norm.ppf(bound[-1]):.2f} sigma"
+)
 
 # %% [markdown]
 # The class is picked on 50 samples of its own; choosing and counting on the same ones would void the bound. The attack follows the vote: it climbs the mean loss under noise and projects onto the $L_2$ ball.
+
 
 # %%
 @torch.no_grad()
@@ -478,6 +490,7 @@ plt.show()
 # ### Exercise 1. Big logits
 #
 # A colleague multiplies the logits of the ordinary network by 1000. No prediction changes, and PGD now fails on nearly all images. Why? Change the *loss* of the attack so that it finds the truth. Hint: what does a softmax do to a difference of 1000, and which loss has no softmax?
+
 
 # %% tags=["solution"]
 def margin(logits, y):  # highest wrong logit minus the true one

@@ -101,9 +101,7 @@ def make_anchors(sides, ratios=(0.5, 1, 2)):
 for _ in range(200):  # two boxes with whole-number corners, as sets of unit squares
     p, q = torch.randint(0, 12, (2, 2)), torch.randint(1, 12, (2, 2))
     pair = torch.cat([p, p + q], 1)
-    sets = [
-        {(x, y) for x in range(a, c) for y in range(b, d)} for a, b, c, d in pair.tolist()
-    ]
+    sets = [{(x, y) for x in range(a, c) for y in range(b, d)} for a, b, c, d in pair.tolist()]
     counted = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
     assert abs(iou(pair[:1], pair[1:]).item() - counted) < 1e-6
 
@@ -165,8 +163,10 @@ back = iou(decode(offsets, anchors), boxes) * (kind > 0)[:, None]  # (n, A, 6)
 assert back.amax(-1)[label > 0].min() > 0.999  # the targets decode to the objects
 assert ((back > 0.999) & (label > 0)[..., None]).any(1)[kind > 0].double().mean() > 0.999
 per_object = (label > 0).sum() / (kind > 0).sum()
-print(f"background {(label == 0).double().mean():.2f}, ignored {(label < 0).double().mean():.2f}, "
-      f"positive {(label > 0).double().mean():.3f} of all anchors")  # fmt: skip
+print(
+    f"background {(label == 0).double().mean():.2f}, ignored {(label < 0).double().mean():.2f}, "
+    f"positive {(label > 0).double().mean():.3f} of all anchors"
+)
 print(f"{per_object:.1f} positive anchors per object")
 
 # %% [markdown]
@@ -184,9 +184,7 @@ def draw(axes, image, boxes, kind, width=1.8):
     for (x1, y1, x2, y2), k in zip(boxes.tolist(), kind.tolist()):
         color, line = STYLE[k]
         at = (x1 - 0.5, y1 - 0.5)  # imshow puts the first pixel's center, not corner, at 0
-        axes.add_patch(
-            plt.Rectangle(at, x2 - x1, y2 - y1, fill=False, ec=color, ls=line, lw=width)
-        )
+        axes.add_patch(plt.Rectangle(at, x2 - x1, y2 - y1, fill=False, ec=color, ls=line, lw=width))
     axes.set(xticks=[], yticks=[], xlim=(-0.5, SIZE - 0.5), ylim=(SIZE - 0.5, -0.5))
 
 

@@ -33,6 +33,7 @@ PIXEL = torch.arange(SIZE) + 0.5  # centers of the pixels
 #
 # Two to four shapes a picture, later ones in front, with noise on top. Gray values say nothing about the class; only outlines do. A true mask holds what can be *seen* of an object, its box is the smallest around that, and scenes in which less than 40 % of some object can be seen are not used. Pictures with fewer objects are filled up with empty boxes labeled $K$, so that everything fits into tensors.
 
+
 # %%
 def scenes(n):
     """Images (n, 1, H, W); for each object box (4,), label and mask (H, W)."""
@@ -60,6 +61,7 @@ def scenes(n):
     images += 0.1 * torch.randn(images.shape)
     return images, boxes, labels[usable].where(present, K), masks
 
+
 torch.manual_seed(3)
 test = images, boxes, labels, masks = scenes(150)
 grown = F.max_pool2d(masks.float(), 3, 1, 1) > 0  # by one pixel
@@ -71,13 +73,16 @@ print(f"share of the objects that touch another one: {touching:.2f}")
 # %% alt="Five gray pictures on dark noise, each with three or four shapes that partly cover each other, outlined and marked E for ellipse, R for rectangle, T for triangle." caption="Scenes with their true masks. What is hidden belongs to nobody: the rectangle behind an ellipse has a bite taken out of it."
 COLORS = ["#56b4e9", "#e69f00", "#2ca02c"]
 
+
 def outline(ax, mask, color, style="solid"):
     look = {"colors": [color], "linestyles": [style], "linewidths": 1.2}
     ax.contour(mask.float().numpy(), levels=[0.5], **look)
 
+
 def picture(ax, image):
     ax.imshow(image[0].numpy(), cmap="gray", vmin=-0.4, vmax=1.8, interpolation="nearest")
     ax.axis("off")
+
 
 crowded = ((labels < K).sum(1) >= 3).nonzero()[:, 0].tolist()  # three objects or four
 axes = plt.subplots(1, 5, figsize=(6.5, 1.5), layout="tight")[1]
@@ -102,6 +107,7 @@ plt.show()
 #
 # with centers $x, y$ and sides $w, h$; the 5 brings the targets to about unit size. `nms` keeps a box unless a better box *that is kept itself* overlaps it too much. The usual loop resolves this circular rule box by box. Applying it to all boxes at once until nothing changes ends in the same place, since after $i$ rounds the $i$ best boxes are settled.
 
+
 # %%
 def iou(a, b):  # (N, A, 4), (N, B, 4) -> (N, A, B)
     a, b = a[:, :, None], b[:, None]
@@ -110,18 +116,22 @@ def iou(a, b):  # (N, A, 4), (N, B, 4) -> (N, A, B)
     shared = sides.clamp(min=0).prod(-1)
     return shared / (area_a + area_b - shared).clamp(min=1e-9)
 
+
 def center_and_sides(box):
     return (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]).clamp(min=0.1)
+
 
 def encode(box, reference):
     (center, sides), (origin, unit) = center_and_sides(box), center_and_sides(reference)
     return 5 * torch.cat([(center - origin) / unit, (sides / unit).log()], -1)
+
 
 def decode(offsets, reference):  # the inverse, cut to the picture
     origin, unit = center_and_sides(reference)
     center = origin + unit * offsets[..., :2] / 5
     half = unit * (offsets[..., 2:] / 5).clamp(max=2).exp() / 2
     return torch.cat([center - half, center + half], -1).clamp(0, SIZE)
+
 
 def nms(boxes, threshold):  # (N, R, 4), best first -> (N, R), True where kept
     beaten = (iou(boxes, boxes) > threshold).tril(-1)  # i by a better j
@@ -130,13 +140,16 @@ def nms(boxes, threshold):  # (N, R, 4), best first -> (N, R), True where kept
         keep = updated
     return keep
 
+
 def take(values, index):  # (N, R, 4), (N, M) -> (N, M, 4)
     return values.gather(1, index[..., None].expand(-1, -1, 4))
+
 
 # %% [markdown]
 # ## 3. RoIAlign
 #
 # Each region, whatever its size, becomes a crop of 6×6 bins. RoIAlign puts 2×2 points into each bin, reads the map there by bilinear interpolation and averages; nothing is rounded. Interpolation weights of rows and columns multiply, so a crop is two small matrix products: rows × map × columns. Cell $i$ of a map with stride $s$ has its center at $(i + \frac12) s$ pixels, hence the half that is subtracted. Two defects are built in for later: `"round"` snaps the box to whole cells first, as RoIPool does, and `"shift"` forgets the half.
+
 
 # %%
 def weights(start, end, size, cells):  # (R,), (R,) -> (R, size, cells), along one axis
@@ -146,6 +159,7 @@ def weights(start, end, size, cells):  # (R,), (R,) -> (R, size, cells), along o
     distance = (at.clamp(0, cells - 1)[..., None] - torch.arange(cells)).abs()
     bilinear = (1 - distance).clamp(min=0) * inside[..., None]
     return bilinear.unflatten(1, (size, 2)).mean(2)
+
 
 def roi_align(maps, boxes, owner, stride, size, crop="align"):
     """Maps (N, C, H, W), boxes (R, 4), their images (R,) -> (R, C, size, size)."""
@@ -158,8 +172,10 @@ def roi_align(maps, boxes, owner, stride, size, crop="align"):
     rows = weights(low[:, 1], high[:, 1], size, maps.shape[2])
     return rows[:, None] @ maps[owner] @ columns[:, None].mT
 
+
 # %% [markdown]
 # Such code is easily wrong in one line and still trains. So both algorithms meet ONNX Runtime's operators, on random boxes of which some cross the border.
+
 
 # %%
 def in_onnx(graph, **feeds):  # the first output of a graph in ONNX's text form
@@ -168,6 +184,7 @@ def in_onnx(graph, **feeds):  # the first output of a graph in ONNX's text form
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     feeds = {name: np.asarray(value) for name, value in feeds.items()}
     return torch.tensor(session.run(None, feeds)[0])
+
 
 NMS = """(float[1, N, 4] boxes, float[1, 1, N] scores, int64[1] most, float[1] limit)
     => (int64[R, 3] kept) { kept = NonMaxSuppression(boxes, scores, most, limit) }"""
@@ -205,10 +222,12 @@ middle = torch.cartesian_prod(cell, cell).flip(1)[:, None]  # (144, 1, 2): x, y
 half = SIDES[:, None] / 2
 ANCHORS = torch.cat([middle - half, middle + half], 2).flatten(0, 1)[None]  # (1, 288, 4)
 
+
 def mask_head():  # crops (R, C, 6, 6) -> logits (R, K, 12, 12)
     up = nn.ConvTranspose2d(CHANNELS, 24, 2, 2)
     first = nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1)
     return nn.Sequential(first, nn.ReLU(), up, nn.ReLU(), nn.Conv2d(24, K, 1))
+
 
 class MaskRCNN(nn.Module):
     def __init__(self):
@@ -228,12 +247,14 @@ class MaskRCNN(nn.Module):
         out = self.rpn(features).permute(0, 2, 3, 1).reshape(len(images), -1, 5)
         return features, out[..., 0], out[..., 1:]
 
+
 @torch.no_grad()  # no gradient flows into the coordinates of proposals
 def propose(scores, offsets):  # the 64 best anchors -> nms -> 16 boxes, (N, 16, 4)
     best = scores.topk(64, 1).indices
     boxes = take(decode(offsets, ANCHORS), best)
     kept_first = (~nms(boxes, 0.7)).int().argsort(dim=1, stable=True)  # then the others
     return take(boxes, kept_first[:, :16])
+
 
 torch.manual_seed(2)
 net = MaskRCNN()
@@ -247,6 +268,7 @@ print(f"{sum(p.numel() for p in net.parameters())} weights, {ANCHORS.shape[1]} a
 # $$
 #
 # **RPN.** An anchor is positive if its IoU with an object is at least 0.5, or if it is the best that the object has; negative below 0.3; in between it counts as neither. Positives are rare, so both groups are averaged separately. (The paper demands 0.7 and draws a balanced sample of anchors.) **Heads.** Regions are the proposals and, so that there are positives from the first step, the true boxes. A region with IoU of at least 0.5 learns the object's class, offsets and mask, any other the class "background". **Mask.** Only the mask of the true class enters, each pixel by its own sigmoid. The target is the object's mask cropped to the *region*, and RoIAlign itself does the cropping.
+
 
 # %%
 def losses(net, images, truth, labels, masks):  # -> (5,)
@@ -278,6 +300,7 @@ def losses(net, images, truth, labels, masks):  # -> (5,)
     of_class = net.mask(crops[few])[torch.arange(len(few)), labels[owner, which]]
     mask = F.binary_cross_entropy_with_logits(of_class, target.float())
     return torch.stack([objectness, rpn_box, classification, box, mask])
+
 
 # %% [markdown]
 # ## 6. Training
@@ -331,6 +354,7 @@ assert recall["16 proposals, trained"][1] > max(0.75, recall["all 288 anchors"][
 #
 # Training shows all heads the same regions. Inference has an order: proposals, then class and refined box, then NMS within each class (boxes of different classes are moved apart so that they cannot meet), and **masks last**, cropped from the *refined* boxes. Pasting resizes a mask to its box, with the same convention for the half pixel, and cuts at 0.5.
 
+
 # %%
 @torch.no_grad()
 def find(net, images):  # all but the masks: D detections; owner tells whose
@@ -346,9 +370,14 @@ def find(net, images):  # all but the masks: D detections; owner tells whose
     refined = decode(take(offsets.view(*shape, 4), order), regions)
     keep = nms(refined + 2 * SIZE * found[..., None], 0.5) & (scores > 0.05)
     return SimpleNamespace(
-        features=features, owner=owner[keep], regions=regions[keep], boxes=refined[keep],
-        labels=found[keep], scores=scores[keep],
-    )  # fmt: skip
+        features=features,
+        owner=owner[keep],
+        regions=regions[keep],
+        boxes=refined[keep],
+        labels=found[keep],
+        scores=scores[keep],
+    )
+
 
 @torch.no_grad()
 def segment(head, features, owner, boxes, channel, crop="align"):  # -> masks (D, H, W)
@@ -360,9 +389,11 @@ def segment(head, features, owner, boxes, channel, crop="align"):  # -> masks (D
     grid = torch.stack(torch.broadcast_tensors(u[:, None], v[:, :, None]), 3)
     return F.grid_sample(small, grid, align_corners=False)[:, 0] > 0.5
 
+
 def masks_of(found, boxes=None, crop="align", head=net.mask):
     boxes = found.boxes if boxes is None else boxes
     return segment(head, found.features, found.owner, boxes, found.labels, crop)
+
 
 found = find(net, images)
 predicted = masks_of(found)
@@ -416,12 +447,14 @@ plt.show()
 # %%
 LIMITS, RECALLS = np.arange(50, 100, 5) / 100, np.linspace(0, 1, 101)
 
+
 def area_under(hits, objects):  # hits (D, T) by rank -> AP (T,)
     hits = hits.cumsum(0)
     precision, recall = hits / np.arange(1, len(hits) + 1)[:, None], hits / objects
     best = np.maximum.accumulate(precision[::-1])[::-1]  # at this rank or later
     best = np.concatenate([best, np.zeros((1, hits.shape[1]))])  # recalls never reached
     return np.mean([best[np.searchsorted(r, RECALLS), t] for t, r in enumerate(recall.T)], 1)
+
 
 def average_precision(owner, kinds, scores, overlap, labels):  # -> (10,)
     every = []
@@ -435,15 +468,18 @@ def average_precision(owner, kinds, scores, overlap, labels):  # -> (10,)
         every.append(area_under(np.array(hits), objects))
     return np.mean(every, 0)
 
+
 def mask_iou(a, b):  # (D, H, W), (D, OBJECTS, H, W) -> (D, OBJECTS)
     a, b = a.flatten(1).float(), b.flatten(2).float()
     shared = torch.einsum("dp,dop->do", a, b)
     return shared / (a.sum(1)[:, None] + b.sum(2) - shared).clamp(min=1)
 
+
 def mask_ap(found, predicted):
     overlap = mask_iou(predicted, masks[found.owner])
     overlap = overlap.numpy()  # (D, OBJECTS)
     return average_precision(found.owner, found.labels, found.scores, overlap, labels)
+
 
 for _ in range(50):  # the definition, word by word
     hits, objects = torch.rand(12, 1).numpy() < 0.6, 15

@@ -40,8 +40,16 @@ H, W = 12, 64  # height and width of every line image, in pixels
 # A code has 4 to 7 letters, and each letter repeats the one before it with probability 0.3, so that doubles such as 00 are common. Neighbors are drawn with a gap of one column, none, or an overlap of one, so empty columns would cut few lines rightly. Paper, ink and noise vary. Each image is shifted and scaled to mean 0 and deviation 1.
 
 # %%
-KNOWN = ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif",
-         "STIXGeneral", "STIXGeneralBol", "cmr10", "cmtt10"]  # fmt: skip
+KNOWN = [
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSansMono",
+    "DejaVuSerif",
+    "STIXGeneral",
+    "STIXGeneralBol",
+    "cmr10",
+    "cmtt10",
+]
 NEW = ["DejaVuSerif-Bold", "STIXGeneralItalic", "cmss10"]
 SIZES = (11, 12, 13)  # pixels per em: capitals of 7 to 10 pixels
 
@@ -225,10 +233,13 @@ class Reader(nn.Module):
             return conv, nn.BatchNorm2d(outputs), nn.ReLU()
 
         self.conv = nn.Sequential(
-            *block(1, 12), nn.MaxPool2d(2),  # (N, 12, 6, 32)
-            *block(12, 32), nn.MaxPool2d((2, pool // 2)),  # (N, 32, 3, 64 / pool)
-            *block(32, 48), nn.Flatten(1, 2),  # (N, 48 channels x 3 rows, T = 64 / pool)
-        )  # fmt: skip
+            *block(1, 12),
+            nn.MaxPool2d(2),  # (N, 12, 6, 32)
+            *block(12, 32),
+            nn.MaxPool2d((2, pool // 2)),  # (N, 32, 3, 64 / pool)
+            *block(32, 48),
+            nn.Flatten(1, 2),  # (N, 48 channels x 3 rows, T = 64 / pool)
+        )
         self.gru = nn.GRU(144, 24, bidirectional=True, batch_first=True) if recurrence else None
         self.shortcut = shortcut
         self.out = nn.Linear(144 * shortcut + 48 * recurrence, 17)
@@ -381,7 +392,9 @@ plt.show()
 
 # %% tolerance=0.05
 new_paths = [greedy(p) for p in frame_probs(reader, new_images)]
-known_by_font = [score(best_paths[n :: len(KNOWN)], test_texts[n :: len(KNOWN)])[0] for n in range(len(KNOWN))]
+known_by_font = [
+    score(best_paths[n :: len(KNOWN)], test_texts[n :: len(KNOWN)])[0] for n in range(len(KNOWN))
+]
 new_by_font = [score(new_paths[n :: len(NEW)], new_texts[n :: len(NEW)])[0] for n in range(len(NEW))]
 new_cer, new_right = score(new_paths, new_texts)
 print(f"known fonts: CER {cer:.2f}, lines entirely right {right:.2f}")

@@ -49,19 +49,27 @@ data = load_digits()
 images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16  # (N, 1, 8, 8)
 labels = torch.tensor(data.target)
 
+
 def split(seed):
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     return order.split([600, 100, 600, len(order) - 1300])  # teacher, labeled, unlabeled, test
 
+
 def network(c1, c2):
     return nn.Sequential(
-        nn.Conv2d(1, c1, 4, stride=2, padding=1), nn.ReLU(),  # (N, c1, 4, 4)
-        nn.Conv2d(c1, c2, 3, padding=1), nn.ReLU(),  # (N, c2, 4, 4)
-        nn.Flatten(), nn.Linear(16 * c2, 10))
+        nn.Conv2d(1, c1, 4, stride=2, padding=1),
+        nn.ReLU(),  # (N, c1, 4, 4)
+        nn.Conv2d(c1, c2, 3, padding=1),
+        nn.ReLU(),  # (N, c2, 4, 4)
+        nn.Flatten(),
+        nn.Linear(16 * c2, 10),
+    )
+
 
 @torch.no_grad()
 def accuracy(net, rows):
     return (net(images[rows]).argmax(1) == labels[rows]).float().mean().item()
+
 
 # %% [markdown]
 # ## Loss: soft targets times the squared temperature
@@ -72,10 +80,12 @@ def accuracy(net, rows):
 #
 # for logits $v$ of the teacher and $z$ of the student. Its gradient is $T\,(q - p)/N$, which the cell checks.
 
+
 # %%
 def soft_loss(z, v, T=4.0):
     """Student's and teacher's logits (N, K) -> scalar."""
     return T**2 * F.kl_div((z / T).log_softmax(1), (v / T).softmax(1), reduction="batchmean")
+
 
 for trial in range(20):
     z, v = 3 * torch.randn(2, 7, 10, dtype=torch.float64)
@@ -89,6 +99,7 @@ print("gradient of the soft loss: equal to the closed form, difference < 1e-12")
 #
 # The fair rivals get their row too: a student of the 100 labels alone, and a network that is narrow from the start and is distilled for as many steps as the pruned one in all. Pruning here removes whole channels, so that dense smaller tensors remain. Digits of a float32 training depend on the processor a little; the tests allow 0.05.
 
+
 # %% tolerance=0.05
 def fit(net, rows, loss, steps=150, rate=0.01):
     adam = torch.optim.Adam(net.parameters(), rate)
@@ -99,20 +110,22 @@ def fit(net, rows, loss, steps=150, rate=0.01):
         adam.step()
     return net.eval()
 
+
 def hard(z, i):
     return F.cross_entropy(z, labels[i])
+
 
 def remove_channels(net, keep1, keep2):
     """A narrower network of the channels whose weights have the largest L1 norm."""
     a = net[0].weight.abs().sum((1, 2, 3)).topk(keep1).indices.sort().values
     b = net[2].weight.abs().sum((1, 2, 3)).topk(keep2).indices.sort().values
     head = net[5].weight.view(10, -1, 16)[:, b].flatten(1)  # 16 positions a channel
-    values = [net[0].weight[a], net[0].bias[a], net[2].weight[b][:, a], net[2].bias[b],
-              head, net[5].bias]
+    values = [net[0].weight[a], net[0].bias[a], net[2].weight[b][:, a], net[2].bias[b], head, net[5].bias]
     small = network(keep1, keep2)
     for parameter, value in zip(small.parameters(), values):
         parameter.data = value.detach().clone()
     return small
+
 
 nets = {}  # name -> one network a seed
 for seed in SEEDS:
@@ -122,22 +135,32 @@ for seed in SEEDS:
     teacher = fit(network(32, 64), taught, hard)
     with torch.no_grad():
         v = teacher(images)  # for all pictures at once: they are not augmented
+
     def soft(z, i):
         return soft_loss(z, v[i])
+
     plain = fit(network(12, 24), few, hard)
     student = fit(network(12, 24), every, soft)
     cut = remove_channels(student, 6, 12)
     tuned = fit(copy.deepcopy(cut), every, soft, 75)
     scratch = fit(network(6, 12), every, soft, 225)  # as many steps in all
-    for name, net in {"teacher": teacher, "student, labels": plain, "student, distilled": student,
-                      "pruned": cut, "pruned, tuned": tuned, "narrow from scratch": scratch}.items():
+    for name, net in {
+        "teacher": teacher,
+        "student, labels": plain,
+        "student, distilled": student,
+        "pruned": cut,
+        "pruned, tuned": tuned,
+        "narrow from scratch": scratch,
+    }.items():
         nets.setdefault(name, []).append(net)
 for name, group in nets.items():
     a = np.array([accuracy(net, split(seed)[3]) for seed, net in zip(SEEDS, group)])
     print(f"{name:20} {a.mean():.2f} ({a.min():.2f}-{a.max():.2f})")
 
+
 def mean(name):
     return np.mean([accuracy(net, split(seed)[3]) for seed, net in zip(SEEDS, nets[name])])
+
 
 assert mean("student, distilled") > mean("student, labels") + 0.03
 assert mean("pruned, tuned") > mean("pruned") + 0.02
@@ -150,18 +173,21 @@ assert abs(mean("pruned, tuned") - mean("narrow from scratch")) < 0.03
 #
 # `torch.export` captures the graph with a dynamic batch axis. ONNX Runtime must give the same logits, for batches of 1, 7 and 64. Weights of the other seeds are put into the same graph by name.
 
+
 # %%
 def export(net):
     batch = ({0: torch.export.Dim("batch", min=1, max=512)},)
     graph = torch.export.export(net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=batch)
     with warnings.catch_warnings(action="ignore"):  # of the exporter about itself
         program = torch.onnx.export(
-            graph, dynamo=True, verbose=False, input_names=["x"], output_names=["logits"])
+            graph, dynamo=True, verbose=False, input_names=["x"], output_names=["logits"]
+        )
     program.save(folder / "export.onnx")
     model = onnx.load(folder / "export.onnx")
     for node in model.graph.node:  # where in the source each node came from
         del node.metadata_props[:]
     return model
+
 
 def save(model, net, path):
     """Write the graph with the weights of another network of the same shape."""
@@ -172,11 +198,13 @@ def save(model, net, path):
             tensor.CopyFrom(value)
     onnx.save(model, path)
 
+
 def load(path):
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(path, options)
     return lambda x: session.run(None, {"x": np.asarray(x, dtype=np.float32)})[0]
+
 
 kept = ["teacher", "student, distilled", "pruned, tuned"]
 files, worst = {}, 0.0
@@ -197,19 +225,23 @@ print("15 networks, batches of 1, 7, 64: largest difference of the logits < 1e-3
 #
 # Static quantization runs 100 pictures through the network to find the range of each activation; weights get one scale per output channel.
 
+
 # %% tolerance=0.05
 class Sample(list, CalibrationDataReader):
     def get_next(self):
         return self.pop() if self else None
+
 
 def quantize(path, x):
     target = path.with_suffix(".int8.onnx")
     quantize_static(path, target, Sample([{"x": x.numpy()}]), per_channel=True)
     return target
 
+
 def score(path, seed):
     test = split(seed)[3]
     return (load(path)(images[test]).argmax(1) == labels[test].numpy()).mean()
+
 
 rows = {}  # step -> kB and accuracy of each seed
 for name in kept:
@@ -237,9 +269,16 @@ figure, axis = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for step, r in rows.items():
     a = r[:, 1]
     error = [[a.mean() - a.min()], [a.max() - a.mean()]]
-    axis.errorbar(r[:, 0].mean(), a.mean(), error, capsize=3, label=step,
-                  fmt={"t": "o", "s": "s", "p": "^"}[step[0]], color="tab:blue",
-                  markerfacecolor="white" if "int8" in step else "tab:blue")
+    axis.errorbar(
+        r[:, 0].mean(),
+        a.mean(),
+        error,
+        capsize=3,
+        label=step,
+        fmt={"t": "o", "s": "s", "p": "^"}[step[0]],
+        color="tab:blue",
+        markerfacecolor="white" if "int8" in step else "tab:blue",
+    )
 axis.set(xscale="log", ylim=(0.9, 1), xlabel="file in kB (logarithmic)", ylabel="test accuracy")
 axis.grid(alpha=0.3), axis.legend(fontsize=7, loc="lower right", ncols=2)
 plt.show()
@@ -255,9 +294,11 @@ served = load(path)
 app = FastAPI()
 Gray = Annotated[float, Body(ge=0, le=1)]
 
+
 @app.post("/predict")
 def predict(pixels: Annotated[list[Gray], Body(min_length=64, max_length=64)]):
     return {"label": int(served(np.reshape(pixels, (1, 1, 8, 8))).argmax())}
+
 
 sock = socket.socket()
 sock.bind(("127.0.0.1", 0))  # the system chooses a free port
@@ -269,14 +310,15 @@ thread.start()
 while thread.is_alive() and not server.started:
     time.sleep(0.01)
 
+
 def ask(pixels):
-    request = urllib.request.Request(
-        url, json.dumps(pixels).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, json.dumps(pixels).encode(), {"Content-Type": "application/json"})
     try:
         with opener.open(request, timeout=30) as answer:
             return json.load(answer)["label"]
     except urllib.error.HTTPError as error:
         return error.code
+
 
 pictures = images[split(0)[3][:50]]
 answers = [ask(picture.flatten().tolist()) for picture in pictures]
@@ -304,7 +346,9 @@ dense, sparse = files["student, distilled", 0].read_bytes(), (folder / "masked.o
 ratio = len(gzip.compress(sparse)) / len(gzip.compress(dense))
 assert len(sparse) == len(dense) and ratio < 0.6
 print(f"same file size; after gzip {ratio:.1f} of the dense one")
-print("accuracy below the dense one:", accuracy(masked, split(0)[3]) < score(files["student, distilled", 0], 0))
+print(
+    "accuracy below the dense one:", accuracy(masked, split(0)[3]) < score(files["student, distilled", 0], 0)
+)
 
 # %% [markdown]
 # ### Exercise 2. Calibrate with the wrong pictures

@@ -34,6 +34,7 @@ rng = np.random.default_rng(0)
 #
 # The labels number the cells. Where two cells meet, one pixel is given to the background, as in U-Net's own training data: a mask of two classes can say "two cells" only if something lies between them.
 
+
 # %%
 def place(height, width):
     """Centers and radii (y, x, r), many of them side by side."""
@@ -89,6 +90,7 @@ def standardize(image):
 #
 # with $w_c$ balancing the two classes. The paper takes $w_0 = 10$ and $\sigma$ of about 5 pixels. Our cells are only 12 pixels wide and $\sigma = 5$ would mark nearly all background between them, so we take 2. We check the map against distances computed the slow way.
 
+
 # %%
 def weight_map(labels, w0=10.0, sigma=2.0):
     """labels (H, W) -> weights (H, W)."""
@@ -132,6 +134,7 @@ plt.show()
 #
 # Two choices serve the tiles in section 5. Zero padding keeps sizes simple. And the normalization is batch norm, whose statistics are fixed after training: a pixel's answer then depends on its surroundings only, not on what else is in the tile.
 
+
 # %%
 def block(c_in, c_out, norm):
     layers = []
@@ -170,6 +173,7 @@ print(f"{sum(p.numel() for p in UNet().parameters()):,} parameters")
 #
 # Three variants, three seeds each: plain loss, weighted loss, and plain loss without skips.
 
+
 # %%
 def crops(n, side=48):  # -> three tensors (n, 1, side, side)
     batch = []
@@ -207,6 +211,7 @@ print("trained: 3 variants, 3 seeds each")
 #
 # **Object F1** compares cells. A predicted cell and a true one match if their IoU is above 0.5. Since neither labeling overlaps itself, no cell can have two matches, and one table of shared pixels answers all pairs at once.
 
+
 # %%
 def dice(a, b):  # masks of any equal shape
     total = a.sum() + b.sum()
@@ -238,6 +243,7 @@ print("Dice = scikit-learn's F1, matches = brute force, on 200 random maps")
 #
 # How wide must the margin be? Each 3×3 convolution reaches one pixel of its own grid: 2 pixels for the block at full resolution, 4 at half, 8 at a quarter, then 4 and 2 again, 20 in all, and pooling and doubling add up to 3. A multiple of 4 keeps the pooling grid where it was. So 24.
 
+
 # %%
 @torch.no_grad()
 def predict(net, image, margin=24, core=None):
@@ -246,8 +252,7 @@ def predict(net, image, margin=24, core=None):
     (height, width), x = image.shape, F.pad(x, [margin] * 4, mode="reflect")
     rows, core = [], core or max(height, width)
     for i in range(0, height, core):
-        tiles = [x[..., i : i + core + 2 * margin, j : j + core + 2 * margin]
-                 for j in range(0, width, core)]  # fmt: skip
+        tiles = [x[..., i : i + core + 2 * margin, j : j + core + 2 * margin] for j in range(0, width, core)]
         tiles = [net(t)[0, 0].sigmoid() for t in tiles]
         inner = slice(margin, -margin or None)
         rows.append(torch.cat([t[inner, inner] for t in tiles], 1))
@@ -281,6 +286,7 @@ plt.show()
 #
 # Two ways. **Connected components** of the mask: right if the gaps are there. A **watershed**: the farther a pixel is from the background, the deeper it lies; each local maximum of that distance, after a slight blur, starts a cell, and cells grow until they meet. It uses that cells are roundish.
 
+
 # %%
 def components(mask):
     labels = measure.label(mask, connectivity=1)  # 4 neighbors
@@ -291,9 +297,7 @@ def components(mask):
 def watershed(mask):
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 1)
     regions = measure.label(mask)
-    peaks = feature.peak_local_max(
-        depth, min_distance=3, labels=regions, exclude_border=False
-    )
+    peaks = feature.peak_local_max(depth, min_distance=3, labels=regions, exclude_border=False)
     markers = np.zeros(mask.shape, int)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     return segmentation.watershed(-depth, markers, mask=mask)
@@ -311,13 +315,13 @@ def score(maps, split, threshold=0.5):
 
 variants = {"plain": plain, "weighted": weighted, "no skips": no_skips}
 maps = {
-    name: [[predict(net, image) for image, _ in tests] for net in nets]
-    for name, nets in variants.items()
+    name: [[predict(net, image) for image, _ in tests] for net in nets] for name, nets in variants.items()
 }
 scores = {
     (name, split.__name__): np.array([score(m, split) for m in maps[name]])
-    for name in variants for split in (components, watershed)
-}  # fmt: skip
+    for name in variants
+    for split in (components, watershed)
+}
 print("mean (and range) of 3 seeds")
 print(f"{'':20}   {'Dice':18}{'object F1':18}{'found / true':18}")
 for (name, split), s in scores.items():
@@ -451,8 +455,10 @@ levels = np.linspace(0.5, 0.95, 10)
 moved = [max(score(m, components, t)[1] for t in levels) for m in maps["plain"]]
 gap = weighted_f1 - moved
 assert (moved > plain_f1).all() and gap.min() > 0.05
-print(f"best threshold: F1 {min(moved):.2f}-{max(moved):.2f}, weighted at 0.5: "
-      f"{weighted_f1.min():.2f}-{weighted_f1.max():.2f}")  # fmt: skip
+print(
+    f"best threshold: F1 {min(moved):.2f}-{max(moved):.2f}, weighted at 0.5: "
+    f"{weighted_f1.min():.2f}-{weighted_f1.max():.2f}"
+)
 # Part of the effect is a moved threshold, but not all: a threshold shrinks cells
 # everywhere, the weights act between cells only.
 

@@ -62,8 +62,9 @@ def make_images(shape, mark):
 
 # %%
 def new_net():
-    return nn.ModuleList([nn.Conv2d(1, 8, 5, 2, 2), nn.Conv2d(8, 16, 5, 2, 2),
-                          nn.Conv2d(16, 16, 3, 1, 1), nn.Linear(16, 3)])  # fmt: skip
+    return nn.ModuleList(
+        [nn.Conv2d(1, 8, 5, 2, 2), nn.Conv2d(8, 16, 5, 2, 2), nn.Conv2d(16, 16, 3, 1, 1), nn.Linear(16, 3)]
+    )
 
 
 def forward(net, x, relu=F.relu):
@@ -154,8 +155,14 @@ def shapley(net, x, k, pairs=2):
     return blocks(sampled_shapley(value, 36, orders)) / 16
 
 
-METHODS = {"gradient": gradient, "guided": guided, "Grad-CAM": grad_cam,
-           "integrated": integrated, "occlusion": occlusion, "Shapley": shapley}  # fmt: skip
+METHODS = {
+    "gradient": gradient,
+    "guided": guided,
+    "Grad-CAM": grad_cam,
+    "integrated": integrated,
+    "occlusion": occlusion,
+    "Shapley": shapley,
+}
 
 
 def explain(name, net, x, k):
@@ -283,21 +290,26 @@ for s, (pair, (x, window, k)) in enumerate(zip(pairs, scenes)):
                 total = (raw * x if j < 2 else raw).sum((1, 2, 3))
                 other, moved = explain(name, half, x, k), explain(name, net, noisy, k)
             curves[s, which, j] = deletion(net, x, k, m)
-            result[s, which, j] = torch.tensor([
-                (total - span).abs().mean() / span.abs().mean(), *hits(m, window),
-                rank_correlation(m, other), rank_correlation(m, moved),
-                curves[s, which, j, :-1].mean()])  # fmt: skip
+            result[s, which, j] = torch.tensor(
+                [
+                    (total - span).abs().mean() / span.abs().mean(),
+                    *hits(m, window),
+                    rank_correlation(m, other),
+                    rank_correlation(m, moved),
+                    curves[s, which, j, :-1].mean(),
+                ]
+            )
         curves[s, which, 7] = deletion(net, x, k, torch.rand_like(x))
 
 # Tests 1, 4, 5 and 6 are means over both networks; 2 and 3 belong to one each.
 both = result.mean(1)
-table = torch.stack([both[..., 0], result[:, 0, :, 1], result[:, 1, :, 2], both[..., 3],
-                     both[..., 4], both[..., 5]], 2)  # fmt: skip
+table = torch.stack(
+    [both[..., 0], result[:, 0, :, 1], result[:, 1, :, 2], both[..., 3], both[..., 4], both[..., 5]], 2
+)
 tests = ["1 incomplete", "2 pointing", "3 shortcut", "4 randomized", "5 noise", "6 deletion"]
 print(f"{'':11}" + "".join(f"{t:>14}" for t in tests) + f"")
 for j, name in enumerate(names):
-    cells = [f"{z.mean():.2f} ±{z.std():.2f}" if z.isfinite().all() else "none"
-             for z in table[:, j].T]  # fmt: skip
+    cells = [f"{z.mean():.2f} ±{z.std():.2f}" if z.isfinite().all() else "none" for z in table[:, j].T]
     print(f"{name:11}" + "".join(f"{c:>14}" for c in cells))
 chance = curves[:, :, 7, :-1].mean((1, 2))
 print(f"deletion in random order: {chance.mean():.2f} ({chance.min():.2f}-{chance.max():.2f})")
@@ -307,8 +319,15 @@ fig, axes = plt.subplots(1, 2, figsize=(6, 2.5), sharey=True)
 for which, ax in enumerate(axes):
     for j, name in enumerate([*names, "random"]):
         style = "k:" if j == 7 else "k--" if j == 6 else f"C{j}-"
-        ax.plot(np.linspace(0, 1, 9), curves[:, which, j].mean(0), style, lw=1, label=name,
-                marker="osv^Dx.."[j], ms=4)  # fmt: skip
+        ax.plot(
+            np.linspace(0, 1, 9),
+            curves[:, which, j].mean(0),
+            style,
+            lw=1,
+            label=name,
+            marker="osv^Dx.."[j],
+            ms=4,
+        )
     ax.set(title=kinds[which], xlabel="share of pixels removed")
 axes[0].set_ylabel("share of the score left")
 axes[1].legend(fontsize=6, loc="upper right")

@@ -39,9 +39,13 @@ class UNet(nn.Module):
     def __init__(self, gated):
         super().__init__()
         self.conv = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=1),
-                          nn.InstanceNorm2d(b, affine=True), nn.ReLU())
-            for a, b in ((1, 6), (6, 8), (8, 12), (12 + 8, 8), (8 + 6, 6)))
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1),
+                nn.InstanceNorm2d(b, affine=True),
+                nn.ReLU(),
+            )
+            for a, b in ((1, 6), (6, 8), (8, 12), (12 + 8, 8), (8 + 6, 6))
+        )
         self.gates = nn.ModuleList([AttentionGate(8, 12, 8), AttentionGate(6, 8, 6)])
         self.head, self.gated = nn.Conv2d(6, 1, 1), gated
 

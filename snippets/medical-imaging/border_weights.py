@@ -39,8 +39,9 @@ count_true, count_filled = label(truth)[1], label(filled)[1]
 assert gap > 5 * lonely and (weights[truth] < 2).all()
 assert dice(truth, filled) > 0.97 and count_filled < count_true
 print(f"weight in the thinnest gap {gap:.1f}, far from all cells {lonely:.1f}")
-print(f"gaps filled: Dice {dice(truth, filled):.3f}, "
-      f"cells {count_true} -> {count_filled}")
+print(
+    f"gaps filled: Dice {dice(truth, filled):.3f}, cells {count_true} -> {count_filled}"
+)
 
 fig, axes = plt.subplots(1, 2, figsize=(7, 2.7))
 axes[0].imshow(filled, cmap="Blues", vmax=2)

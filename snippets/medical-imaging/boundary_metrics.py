@@ -29,9 +29,11 @@ def surface_distances(a, b, spacing):
 
 def boundary_metrics(a, b, spacing=(1.0, 1.0)):
     there, back = surface_distances(a, b, spacing), surface_distances(b, a, spacing)
-    return {"HD": max(there.max(), back.max()),
-            "HD95": max(np.percentile(there, 95), np.percentile(back, 95)),
-            "ASSD": (there.sum() + back.sum()) / (len(there) + len(back))}
+    return {
+        "HD": max(there.max(), back.max()),
+        "HD95": max(np.percentile(there, 95), np.percentile(back, 95)),
+        "ASSD": (there.sum() + back.sum()) / (len(there) + len(back)),
+    }
 
 
 def disk(y, x, r):
@@ -40,8 +42,11 @@ def disk(y, x, r):
 
 yy, xx = np.mgrid[:96, :128]
 truth = disk(48, 44, 30)
-cases = {"thin rim": disk(48, 44, 26.5), "bite": truth & ~disk(48, 73, 21),
-         "speck": truth | disk(48, 108, 15.8)}
+cases = {
+    "thin rim": disk(48, 44, 26.5),
+    "bite": truth & ~disk(48, 73, 21),
+    "speck": truth | disk(48, 108, 15.8),
+}
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.5))
 rows = {}
 for ax, (name, mask) in zip(axes, cases.items()):

@@ -19,7 +19,7 @@ def conv3d_loop(x, w):
     d, h, v = (n - k + 1 for n in x.shape[1:])
     y = torch.zeros(len(w), d, h, v)
     for z, i, j in itertools.product(range(k), repeat=3):
-        window = x[:, z:z + d, i:i + h, j:j + v]  # (C, d, h, v)
+        window = x[:, z : z + d, i : i + h, j : j + v]  # (C, d, h, v)
         y += torch.einsum("oc,cdhv->odhv", w[:, :, z, i, j], window)
     return y
 
@@ -27,8 +27,10 @@ def conv3d_loop(x, w):
 def conv3d_from_2d(x, w):
     """The same: slice z is the sum of k 2D convolutions of the slices z ... z+k-1."""
     k = w.shape[2]
-    slices = [sum(F.conv2d(x[:, z + s], w[:, :, s]) for s in range(k))
-              for z in range(x.shape[1] - k + 1)]
+    slices = [
+        sum(F.conv2d(x[:, z + s], w[:, :, s]) for s in range(k))
+        for z in range(x.shape[1] - k + 1)
+    ]
     return torch.stack(slices, 1)
 
 

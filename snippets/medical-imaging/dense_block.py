@@ -13,9 +13,13 @@ class DenseBlock(nn.Module):
     def __init__(self, c_in, growth, layers):
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm2d(c), nn.ReLU(),
-                          nn.Conv2d(c, growth, 3, padding=1, bias=False))
-            for c in range(c_in, c_in + layers * growth, growth))
+            nn.Sequential(
+                nn.BatchNorm2d(c),
+                nn.ReLU(),
+                nn.Conv2d(c, growth, 3, padding=1, bias=False),
+            )
+            for c in range(c_in, c_in + layers * growth, growth)
+        )
 
     def forward(self, x):
         for layer in self.layers:

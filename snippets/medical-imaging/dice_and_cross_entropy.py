@@ -45,7 +45,8 @@ def run(loss, noise, seed):
     net = nn.Sequential(nn.Linear(49, 1), nn.Flatten(1))
     (x1, g1), (x2, g2), (x3, g3) = (lesions(n, noise) for n in (30, 60, 60))
     solver = torch.optim.LBFGS(
-        net.parameters(), max_iter=50, line_search_fn="strong_wolfe")
+        net.parameters(), max_iter=50, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         solver.zero_grad()
@@ -66,8 +67,10 @@ for noise in (0.5, 1.0):
         r = torch.tensor([run(loss, noise, seed) for seed in range(5)])
         result[name] = r.mean(0)
         half, best, total = r.T
-        print(f"noise {noise}, {name:19s}at 0.5: {half.mean():.2f} ({half.min():.2f}-"
-              f"{half.max():.2f}), best: {best.mean():.2f}, sum {total.mean():.1f}")
+        print(
+            f"noise {noise}, {name:19s}at 0.5: {half.mean():.2f} ({half.min():.2f}-"
+            f"{half.max():.2f}), best: {best.mean():.2f}, sum {total.mean():.1f}"
+        )
     best = torch.stack(list(result.values()))[:, 1]
     assert best.max() - best.min() < 0.08  # the threshold makes up for the loss
     assert result["cross-entropy"][0] > result["Dice"][0] - 0.08

@@ -15,8 +15,13 @@ class UNet(nn.Module):
     def __init__(self, padding, ends=((1, 4), (4, 8), (8, 16), (24, 8), (12, 1))):
         super().__init__()
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(a, b, 3, padding=padding), nn.LeakyReLU(0.1),
-                          nn.Conv2d(b, b, 3, padding=padding)) for a, b in ends)
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=padding),
+                nn.LeakyReLU(0.1),
+                nn.Conv2d(b, b, 3, padding=padding),
+            )
+            for a, b in ends
+        )
 
     def forward(self, x):  # (N, 1, H, W), square
         skips = []
@@ -37,7 +42,7 @@ def predict_tiled(net, image, tile, margin):
     for i in range(0, image.shape[-2] - 2 * margin, tile):
         row = []
         for j in range(0, image.shape[-1] - 2 * margin, tile):
-            out = net(image[..., i:i + tile + 2 * margin, j:j + tile + 2 * margin])
+            out = net(image[..., i : i + tile + 2 * margin, j : j + tile + 2 * margin])
             row.append(F.pad(out, [(tile - out.shape[-1]) // 2] * 4))
         rows.append(torch.cat(row, -1))
     return torch.cat(rows, -2)
@@ -52,10 +57,12 @@ with torch.no_grad():
         "unpadded, overlap 20": (predict_tiled(valid, by20, 44, 20), valid(by20)),
         "padded, no overlap": (predict_tiled(padded, image, 44, 0), padded(image)),
         "padded, overlap 24":  # 22 pixels feel the zeros; 24 keeps the pooling grid
-            (predict_tiled(padded, by24, 44, 24), F.pad(padded(by24), [-24] * 4)),
+        (predict_tiled(padded, by24, 44, 24), F.pad(padded(by24), [-24] * 4)),
     }
-errors = {name: (tiles - whole).abs().max() / whole.std()
-          for name, (tiles, whole) in pairs.items()}
+errors = {
+    name: (tiles - whole).abs().max() / whole.std()
+    for name, (tiles, whole) in pairs.items()
+}
 assert all(whole.std() > 1e-4 for _, whole in pairs.values())  # no dead network
 assert errors["unpadded, overlap 20"] < 1e-9 > errors["padded, overlap 24"]
 assert errors["padded, no overlap"] > 0.5

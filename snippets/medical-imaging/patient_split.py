@@ -17,8 +17,10 @@ for seed in SEEDS:
     slices = anatomy[patient] + 0.5 * rng.normal(size=(400, 256))
     diagnosis = rng.integers(2, size=40)[patient]
     model = LogisticRegression(C=0.01)
-    folds = {"slices shuffled": KFold(5, shuffle=True, random_state=seed).split(slices),
-             "patients apart": GroupKFold(5).split(slices, groups=patient)}
+    folds = {
+        "slices shuffled": KFold(5, shuffle=True, random_state=seed).split(slices),
+        "patients apart": GroupKFold(5).split(slices, groups=patient),
+    }
     for name, split in folds.items():
         accuracy = cross_val_score(model, slices, diagnosis, cv=split)
         scores[name].append(accuracy.mean())

@@ -25,8 +25,9 @@ def cells(n):
 
 
 def conv(a, b):
-    return nn.Sequential(nn.Conv2d(a, b, 3, padding=1),
-                         nn.InstanceNorm2d(b, affine=True), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(a, b, 3, padding=1), nn.InstanceNorm2d(b, affine=True), nn.ReLU()
+    )
 
 
 class UNet(nn.Module):
@@ -65,14 +66,23 @@ def run(skips, seed):
     band = F.max_pool2d(g, 3, 1, 1) != -F.max_pool2d(-g, 3, 1, 1)
     return wrong[band].double().mean().item(), wrong[~band].double().mean().item()
 
-variants = {"all": (1, 1, 1), "all but the top": (1, 1, 0), "top only": (0, 0, 1),
-            "none": (0, 0, 0)}
-errors = {name: torch.tensor([run(skips, seed) for seed in range(3)])
-          for name, skips in variants.items()}
+
+variants = {
+    "all": (1, 1, 1),
+    "all but the top": (1, 1, 0),
+    "top only": (0, 0, 1),
+    "none": (0, 0, 0),
+}
+errors = {
+    name: torch.tensor([run(skips, seed) for seed in range(3)])
+    for name, skips in variants.items()
+}
 for name, e in errors.items():
     band = e[:, 0]
-    print(f"skips: {name:16s}wrong beside boundaries {band.mean():.2f} "
-          f"({band.min():.2f}-{band.max():.2f}), elsewhere {e[:, 1].mean():.2f}")
+    print(
+        f"skips: {name:16s}wrong beside boundaries {band.mean():.2f} "
+        f"({band.min():.2f}-{band.max():.2f}), elsewhere {e[:, 1].mean():.2f}"
+    )
 mean = {name: e[:, 0].mean() for name, e in errors.items()}
 assert mean["none"] > mean["all but the top"] + 0.1
 assert mean["all but the top"] > mean["all"] + 0.03

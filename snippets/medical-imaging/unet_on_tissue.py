@@ -54,7 +54,7 @@ def train(seed):
     for step in range(50):
         crops = []
         for i, j, turns in torch.stack([torch.randint(n, (6,)) for n in (81, 17, 4)]).T:
-            crop = pair[:, i:i + 48, j:j + 48]  # 48 + 16 = 64: never the right half
+            crop = pair[:, i : i + 48, j : j + 48]  # 48 + 16 = 64: never the right half
             crops.append(torch.rot90(crop, int(turns), (1, 2)))
         x, g = torch.stack(crops).split(1, 1)
         loss = F.binary_cross_entropy_with_logits(net(x), g)
@@ -66,8 +66,12 @@ masks = [train(seed) for seed in range(3)]
 scores = [test_dice(mask) for mask in masks]
 blurred = [torch.tensor(gaussian(image.numpy(), s)) for s in (0.5, 1, 2, 4)]
 levels = torch.linspace(0.01, 0.99, 50)
-cut = max(test_dice((sign * (b - b.quantile(q)) > 0).double())  # the best on the test
-          for b in blurred for q in levels for sign in (1, -1))
+cut = max(
+    test_dice((sign * (b - b.quantile(q)) > 0).double())  # the best on the test
+    for b in blurred
+    for q in levels
+    for sign in (1, -1)
+)
 assert min(scores) > cut + 0.05
 print(f"best threshold of the blurred input: Dice {cut:.2f}")
 print(f"U-Net, 3 seeds: Dice {min(scores):.2f} to {max(scores):.2f}")

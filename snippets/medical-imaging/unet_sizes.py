@@ -10,8 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def double_conv(c_in, c_out):  # no padding: each 3 x 3 takes 2 pixels
-    return nn.Sequential(nn.Conv2d(c_in, c_out, 3), nn.ReLU(),
-                         nn.Conv2d(c_out, c_out, 3), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, 3), nn.ReLU(), nn.Conv2d(c_out, c_out, 3), nn.ReLU()
+    )
 
 
 class UNet(nn.Module):
@@ -33,7 +34,7 @@ class UNet(nn.Module):
         for up, merge in zip(self.up, self.merge):
             x, skip = up(x), skips.pop()
             cut = (skip.shape[-1] - x.shape[-1]) // 2  # crop the middle of the skip
-            skip = skip[..., cut:cut + x.shape[-2], cut:cut + x.shape[-1]]
+            skip = skip[..., cut : cut + x.shape[-2], cut : cut + x.shape[-1]]
             x = merge(torch.cat([skip, x], 1))  # concatenate, do not add
         return self.head(x)
 

@@ -37,7 +37,8 @@ class VNet(nn.Module):
         self.last, self.head = nn.Conv3d(2 * a, a, **same), nn.Conv3d(a, 1, 1)
         self.act = nn.ModuleList(
             nn.Sequential(nn.InstanceNorm3d(c, affine=True), nn.PReLU())
-            for c in (a, b, b, a))
+            for c in (a, b, b, a)
+        )
 
     def forward(self, x):
         top = self.act[0](self.top(x) + x)  # a stage adds its input

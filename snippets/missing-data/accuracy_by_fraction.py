@@ -32,9 +32,14 @@ for seed in range(SEEDS):
     torch.manual_seed(seed)
     train, test = torch.randperm(len(images))[:1100].split([800, 300])
     net = nn.Sequential(
-        nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(),  # 4x4
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
-    )  # fmt: skip
+        nn.Unflatten(1, (1, 8, 8)),
+        nn.Conv2d(1, 8, 3, 2, 1),
+        nn.ReLU(),  # 4x4
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for batch in (b for _ in range(12) for b in train[torch.randperm(800)].split(100)):
         loss = F.cross_entropy(net(images[batch]), labels[batch])  # no holes here

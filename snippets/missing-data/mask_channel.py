@@ -32,9 +32,13 @@ def accuracies(seed, mechanism, use_mask):
         return torch.cat([filled, m], 1) if use_mask else filled
 
     net = nn.Sequential(
-        nn.Conv2d(1 + use_mask, 8, 3, 2, 1), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
-    )  # fmt: skip
+        nn.Conv2d(1 + use_mask, 8, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     x_train, y_train = inputs(here)[train], y[train]
     for batch in (b for _ in range(12) for b in torch.randperm(500).split(125)):

@@ -41,8 +41,10 @@ for seed in range(5):
     means = torch.stack([y[count == n].mean() for n in range(1, 10)])
     assert torch.allclose(means, F.conv2d(x, w, b).flatten(), atol=1e-12)
 false_edge, _ = partial_conv2d(torch.full_like(masks, 0.7), masks, edge, none)
-noise = [partial_conv2d(torch.eye(9).view(9, 1, 3, 3), m.expand(9, 1, 3, 3), box, none)
-         for m in (masks[511:], masks[7:8])]  # fmt: skip
+noise = [
+    partial_conv2d(torch.eye(9).view(9, 1, 3, 3), m.expand(9, 1, 3, 3), box, none)
+    for m in (masks[511:], masks[7:8])
+]
 full, third = (y.square().sum().item() for y, _ in noise)  # variance gain
 assert false_edge.abs().max() > 1 and abs(third / full - 3) < 1e-12
 print("flat 0.7, 60% lost, averaged: error < 1e-12; zeros give less than 0.35")

@@ -30,9 +30,13 @@ def experiment(seed, kind):
     train, test = torch.randperm(len(images))[:1000].split(500)
     mean = images[train].mean(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, padding=1),
-        nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(12):
         seen = holes(kind, 500)  # new holes in every epoch

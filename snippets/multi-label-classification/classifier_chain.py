@@ -3,6 +3,7 @@
 Read and others, ECML PKDD 2009. Noisy digits h (N, 64), in the place of a backbone's
 features; labels y (N, 4) are the digit's binary code: 10 of 16 combinations occur.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -20,6 +21,7 @@ def fit(h, y, order):  # a logistic regression per label, with an L2 penalty
     for k, label in enumerate(order):
         sees[label, order[:k]] = 1  # ... and the true earlier labels
     lbfgs = torch.optim.LBFGS([w, b], max_iter=200, line_search_fn="strong_wolfe")
+
     def closure():
         lbfgs.zero_grad()
         z = x @ (w * sees).T + b
@@ -27,6 +29,7 @@ def fit(h, y, order):  # a logistic regression per label, with an L2 penalty
         loss = loss + w.square().sum() / 2
         loss.backward()
         return loss
+
     lbfgs.step(closure)
     return (w * sees).detach(), b.detach()
 

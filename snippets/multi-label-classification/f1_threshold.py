@@ -3,6 +3,7 @@
 Lipton, Elkan and Narayanaswamy, ECML PKDD 2014. Calibrated probabilities p (N,):
 among samples with score p, a share p is positive.
 """
+
 import matplotlib.pyplot as plt
 import torch
 

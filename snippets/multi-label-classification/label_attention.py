@@ -3,6 +3,7 @@
 The core of Query2Label (Liu and others, 2021). Scenes x (N, 1, 24, 24): a 3 x 3 grid
 with 5 digits. Labels y (N, 5): which of 0 to 4 occur; 5 to 9 are clutter.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -37,8 +38,9 @@ for seed in range(5):
     torch.manual_seed(seed)
     fit, new = torch.randperm(len(digit)).split([1000, 797])
     (x, y, _), (X, Y, place) = scenes(1500, fit), scenes(500, new)
-    net = nn.Sequential(*block(1, 16), *block(16, 32), *block(32, 32),
-                        nn.Conv2d(32, 10, 1))  # 5 queries and 5 weights, per cell
+    net = nn.Sequential(
+        *block(1, 16), *block(16, 32), *block(32, 32), nn.Conv2d(32, 10, 1)
+    )  # 5 queries and 5 weights, per cell
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(120):
         i = torch.randint(len(x), (32,))

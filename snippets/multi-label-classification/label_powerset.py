@@ -3,6 +3,7 @@
 Scenes x (N, 1, 8, 16): two different digits from 0 to 4 side by side; y (N, 5).
 Training lacks the pair {1, 3}, though it shows 1 and 3 in other company.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -25,8 +26,14 @@ def train(x, y, loss_function, outputs, pool):
         conv = nn.Conv2d(c, d, 3, stride=2, padding=1)
         return nn.Sequential(conv, nn.BatchNorm2d(d), nn.ReLU())
 
-    net = nn.Sequential(block(1, 16), block(16, 32), block(32, 32),  # (N, 32, 1, 2)
-                        pool, nn.Flatten(), nn.LazyLinear(outputs))
+    net = nn.Sequential(
+        block(1, 16),
+        block(16, 32),
+        block(32, 32),  # (N, 32, 1, 2)
+        pool,
+        nn.Flatten(),
+        nn.LazyLinear(outputs),
+    )
     net(x[:2])  # sets the lazy layer's size
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(100):

@@ -3,6 +3,7 @@
 Dembczynski and others, Machine Learning 2012. Two labels and no input: each method
 sees 20,000 drawn pairs and must settle on one answer (y1, y2).
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
@@ -47,8 +48,10 @@ for method in methods:
         answers.add(method(drawn.bincount(minlength=4).view(2, 2) / 20000))
     assert len(answers) == 1  # the same on every seed
     risk[method] = exact, hamming = risks(*answers)
-    print(f"{method.__name__:16} says {answers.pop()}: wrong {exact:.3f},",
-          f"Hamming loss {hamming:.3f}")
+    print(
+        f"{method.__name__:16} says {answers.pop()}: wrong {exact:.3f},",
+        f"Hamming loss {hamming:.3f}",
+    )
 
 by_label, joint = risk[binary_relevance], risk[label_powerset]
 assert joint[0] < by_label[0] - 0.04 and by_label[1] < joint[1] - 0.09

@@ -3,6 +3,7 @@
 Labels y (N, L), predictions q (N, L) in {0, 1}, scores s (N, L). 20 labels occur in
 32 % down to 0.5 % of the samples. Scores are simulated, not learned.
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
@@ -45,9 +46,15 @@ for seed in range(5):
     s = 2.5 * y + noise
     even = s, s > 1.25  # fair on every label
     for k, (s, q) in enumerate([silent, frequent, even]):
-        table[seed, k] = torch.stack([
-            subset_accuracy(y, q), hamming_loss(y, q), f1(y, q, "micro"),
-            f1(y, q, "macro"), mean_average_precision(y, s)])
+        table[seed, k] = torch.stack(
+            [
+                subset_accuracy(y, q),
+                hamming_loss(y, q),
+                f1(y, q, "micro"),
+                f1(y, q, "macro"),
+                mean_average_precision(y, s),
+            ]
+        )
 
 silent, frequent, even = table.unbind(1)
 assert (silent[:, 1] < even[:, 1] - 0.01).all()  # silence "wins" at Hamming

@@ -3,6 +3,7 @@
 Scenes x (N, 1, 8, 24): three places with a digit or empty; labels y (N, 10). Each
 training label is known with probability 0.3. Test labels are complete.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -26,8 +27,14 @@ def train(x, y, weight):
         conv = nn.Conv2d(c, d, 3, stride=2, padding=1)
         return nn.Sequential(conv, nn.BatchNorm2d(d), nn.ReLU())
 
-    net = nn.Sequential(block(1, 16), block(16, 32), block(32, 32),  # (N, 32, 1, 3)
-                        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+    net = nn.Sequential(
+        block(1, 16),
+        block(16, 32),
+        block(32, 32),  # (N, 32, 1, 3)
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(150):
         i = torch.randint(len(x), (32,))
@@ -43,8 +50,11 @@ for seed in range(5):
     fit, new = torch.randperm(len(digit)).split([1000, 797])
     (x, y), (X, Y) = scenes(2000, fit), scenes(1000, new)
     known = (torch.rand_like(y) < 0.3).double()
-    nets = [train(x, y, torch.ones_like(y)), train(x, y, known),
-            train(x, y * known, torch.ones_like(y))]  # unknown -> absent
+    nets = [
+        train(x, y, torch.ones_like(y)),
+        train(x, y, known),
+        train(x, y * known, torch.ones_like(y)),
+    ]  # unknown -> absent
     for k, net in enumerate(nets):
         z = net(X).detach()
         score[seed, k, 0] = f1_score(Y, z > 0, average="macro", zero_division=0)

@@ -3,6 +3,7 @@
 Scenes x (N, 1, 24, 24): a 3 x 3 grid with 5 digits. Labels y (N, 5): which of 0 to 4
 occur; 5 to 9 are clutter. Tested on that size and on 6 x 6 cells with 20 digits.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -28,8 +29,11 @@ def block(c, d):  # halves the side; after three blocks each place is one cell
 
 def pool(maps, kind):  # (N, 2 L, H, W) -> one logit per label (N, L)
     match, evidence = maps.flatten(2).chunk(2, 1)  # (N, L, P) each
-    weighted = {"mean": evidence.mean(2), "max": evidence.amax(2),
-                "attention": (match.softmax(2) * evidence).sum(2)}
+    weighted = {
+        "mean": evidence.mean(2),
+        "max": evidence.amax(2),
+        "attention": (match.softmax(2) * evidence).sum(2),
+    }
     return weighted[kind]
 
 
@@ -41,8 +45,9 @@ for seed in range(5):
     x, y = scenes(1500, fit, 3, 5)
     tests = [scenes(300, new, 3, 5), scenes(300, new, 6, 20)]
     for k, kind in enumerate(kinds):
-        net = nn.Sequential(block(1, 16), block(16, 32), block(32, 32),
-                            nn.Conv2d(32, 10, 1))
+        net = nn.Sequential(
+            block(1, 16), block(16, 32), block(32, 32), nn.Conv2d(32, 10, 1)
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(120):
             i = torch.randint(len(x), (32,))

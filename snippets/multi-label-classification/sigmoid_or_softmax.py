@@ -3,6 +3,7 @@
 Scenes x (N, 1, 8, 24): three places, each with a digit or empty. Labels y (N, 10)
 say which digits occur: 0 to 3 of them. Same network, two losses.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -25,8 +26,14 @@ def train(x, y, loss_function):
         conv = nn.Conv2d(c, d, 3, stride=2, padding=1)
         return nn.Sequential(conv, nn.BatchNorm2d(d), nn.ReLU())
 
-    net = nn.Sequential(block(1, 16), block(16, 32), block(32, 32),  # (N, 32, 1, 3)
-                        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(32, 10))
+    net = nn.Sequential(
+        block(1, 16),
+        block(16, 32),
+        block(32, 32),  # (N, 32, 1, 3)
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(150):
         i = torch.randint(len(x), (32,))
@@ -47,8 +54,9 @@ for seed in range(5):
     sigmoids = train(x, y, F.binary_cross_entropy_with_logits)
     softmax = nn.Sequential(train(x, y, shared), nn.Softmax(1))
     p, pv = softmax(X), softmax(v)  # a fair chance: the best of 45 thresholds
-    best = max(torch.linspace(0.02, 0.9, 45),
-               key=lambda t: ((pv > t) == w).all(1).sum())
+    best = max(
+        torch.linspace(0.02, 0.9, 45), key=lambda t: ((pv > t) == w).all(1).sum()
+    )
     for k, q in enumerate([F.one_hot(p.argmax(1), 10), p > best, sigmoids(X) > 0]):
         for n in range(4):
             score[seed, k, n] = (q == Y).all(1)[Y.sum(1) == n].double().mean()

@@ -3,6 +3,7 @@
 Scenes x (N, 1, 8, 8): up to ten digits laid over one another, plus noise. Labels
 y (N, 10) occur with rates from 50 % down to 2 %.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -40,8 +41,15 @@ for seed in range(5):
     fit, val, new = torch.randperm(len(digit)).split([900, 400, 497])
     (x, y), (v, w), (X, Y) = scenes(3000, fit), scenes(2000, val), scenes(2000, new)
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 10))
+        nn.Conv2d(1, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(200):
         i = torch.randint(len(x), (64,))

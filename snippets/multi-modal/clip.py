@@ -29,8 +29,11 @@ def write(captions, words):  # bags of words (n, 15)
 
 
 captions = write([f"a {c} {d}" for d in DIGITS for c in COLORS], WORDS)  # all 40
-prompts = {"40 captions": captions, "digit": write([f"a {d}" for d in DIGITS], WORDS),
-           "color": write([f"a {c}" for c in COLORS], WORDS)}  # fmt: skip
+prompts = {
+    "40 captions": captions,
+    "digit": write([f"a {d}" for d in DIGITS], WORDS),
+    "color": write([f"a {c}" for c in COLORS], WORDS),
+}
 rows = []
 for seed in range(5):
     torch.manual_seed(seed)
@@ -41,9 +44,13 @@ for seed in range(5):
     new = (color == labels % 4)[order]  # 10 of the 40 combinations are held out
     train, seen, held = order[~new][:1000], order[~new][1000:], order[new]
     see = nn.Sequential(
-        nn.Conv2d(3, 12, 3, 2, 1), nn.ReLU(), nn.Conv2d(12, 16, 3, padding=1),
-        nn.ReLU(), nn.Flatten(), nn.Linear(256, 24),
-    )  # fmt: skip
+        nn.Conv2d(3, 12, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(12, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 24),
+    )
     read = nn.Linear(len(WORDS), 24, bias=False)
     log_scale = nn.Parameter(torch.ones(()))  # the temperature is learned too
     parameters = [*see.parameters(), *read.parameters(), log_scale]

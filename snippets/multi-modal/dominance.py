@@ -68,8 +68,14 @@ assert (joint < alone[1] - 0.05).all() and (late > joint + 0.05).all()
 assert (late - alone[1]).mean().abs() < 0.03 and (drops[0] > drops[1] + 0.1).all()
 memorized = accuracy(a[:, train], y[:, train])
 assert memorized.min() > 0.98
-names = ("image alone, training set", "image alone", "word alone", "joint training",
-         "late, learned weights", "joint, lost by shuffling the image",
-         "joint, lost by shuffling the word")  # fmt: skip
+names = (
+    "image alone, training set",
+    "image alone",
+    "word alone",
+    "joint training",
+    "late, learned weights",
+    "joint, lost by shuffling the image",
+    "joint, lost by shuffling the word",
+)
 for name, r in zip(names, (memorized, *alone, joint, late, *drops)):
     print(f"{name}: {r.mean():.2f} ({r.min():.2f}-{r.max():.2f}, n=5)")

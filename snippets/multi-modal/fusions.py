@@ -37,8 +37,13 @@ def net(name, w, a, b):
 
 
 one, pair = [(25, D), (9 * D, 10)], [(18 * D, 10), (25, D), (25, D)]
-sizes = {"image": one, "sound": one, "early": [(50, D), (9 * D, 10)],
-         "concat": pair, "attention": pair + [(D, D)] * 3}  # fmt: skip
+sizes = {
+    "image": one,
+    "sound": one,
+    "early": [(50, D), (9 * D, 10)],
+    "concat": pair,
+    "attention": pair + [(D, D)] * 3,
+}
 scores, inputs = {}, [(A, B), (A, 0 * B), (0 * A, B)]  # both, image, sound
 for name, shapes in sizes.items():
     w = [(torch.randn(S, *s) / s[0] ** 0.5).requires_grad_() for s in shapes]
@@ -52,8 +57,11 @@ for name, shapes in sizes.items():
 a, b = (scores[n][0].log_softmax(2) for n in ("image", "sound"))
 mixes = torch.stack([c * a + (1 - c) * b for c in torch.linspace(0, 1, 21)])
 best = (mixes.argmax(3) == y)[:, :, val].double().mean(2).argmax(0)  # one a seed
-late = {"vote": torch.maximum(a, b), "average": a.exp() + b.exp(),
-        "learned": mixes[best, torch.arange(S)]}  # fmt: skip
+late = {
+    "vote": torch.maximum(a, b),
+    "average": a.exp() + b.exp(),
+    "learned": mixes[best, torch.arange(S)],
+}
 for name, z in late.items():  # two votes that differ: the surer one wins
     scores[name] = torch.stack([z, a, b])  # if one is missing, use the other
 hits = {n: (z.argmax(3) == y)[..., test].double().mean(2) for n, z in scores.items()}

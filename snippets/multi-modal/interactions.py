@@ -41,8 +41,12 @@ def weights(inputs, outputs):
 
 two, line = [*weights(1, 4), *weights(1, 4)], torch.linspace(-1, 1, 41)[:, None]
 across = line.repeat(41, 1), line.repeat_interleave(41, 0)
-start = {late: two, concat: weights(2, 4), bilinear: two,
-         film: [*weights(1, 4), *weights(1, 8)]}  # fmt: skip
+start = {
+    late: two,
+    concat: weights(2, 4),
+    bilinear: two,
+    film: [*weights(1, 4), *weights(1, 8)],
+}
 a, b, a_test, b_test = 2 * torch.rand(4, S, N, 1) - 1
 y, y_test = ((a * b < 0)[:, :, 0] + 0.0, (a_test * b_test < 0)[:, :, 0])
 _, panels = plt.subplots(1, 4, figsize=(7, 2.4), sharey=True, layout="constrained")

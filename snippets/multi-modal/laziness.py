@@ -59,15 +59,20 @@ def fit(how, size, optimizer="SGD"):
 
 sizes = [1, 3, 8]  # of the word's numbers: the larger, the faster it is learned
 alone, untrained = fit("alone", 0), probe(encode(start))
-runs = {"joint, SGD": ("joint", "SGD"), "joint, Adam": ("joint", "Adam"),
-        "joint + own loss, SGD": ("own loss", "SGD")}  # fmt: skip
+runs = {
+    "joint, SGD": ("joint", "SGD"),
+    "joint, Adam": ("joint", "Adam"),
+    "joint + own loss, SGD": ("own loss", "SGD"),
+}
 plt.figure(figsize=(5, 3.4), layout="constrained")
 print(f"image alone: {alone[0].mean():.2f}, probe {alone[1].mean():.2f} (n=5)")
 for (name, (how, rule)), style in zip(runs.items(), ("o-", "s--", "^-.")):
     r = torch.stack([fit(how, size, rule) for size in sizes])  # (size, 2, S)
     plt.plot(sizes, r[:, 0].mean(1), style, label=name)
-    print(f"{name}: {r[0, 0].mean():.2f}, word x 8 {r[-1, 0].mean():.2f}, "
-          f"probe {r[-1, 1].mean():.2f}")  # fmt: skip
+    print(
+        f"{name}: {r[0, 0].mean():.2f}, word x 8 {r[-1, 0].mean():.2f}, "
+        f"probe {r[-1, 1].mean():.2f}"
+    )
     lost, probe_lost = alone - r[-1]
     if name == "joint, SGD":
         assert lost.min() > 0.15 and probe_lost.mean() > 0.03

@@ -46,8 +46,12 @@ for how in ("top", "bottom", "both", "dropout"):  # what is there in training
     for there, x in inputs.items():
         hit = net(w, [half[:, test] for half in x]).argmax(2) == y[:, test]
         table[how, there] = hit.double().mean(1)
-half = torch.stack([torch.stack([table[how, x] for how in ("both", "dropout", x)])
-                    for x in ("top", "bottom")])  # fmt: skip
+half = torch.stack(
+    [
+        torch.stack([table[how, x] for how in ("both", "dropout", x)])
+        for x in ("top", "bottom")
+    ]
+)
 assert (half[:, 1] > half[:, 0] + 0.2).all() and (half[:, 2] - half[:, 1]).mean() < 0.06
 assert (table["dropout", "both"] > table["both", "both"] - 0.03).all()
 print("test accuracy with: both halves, top only, bottom only (n=5)")

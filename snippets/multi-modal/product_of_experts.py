@@ -58,8 +58,13 @@ for seed, copies in [(s, c) for s in range(5) for c in (False, True)]:
     fused = product(log_p, prior).exp()
     assert copies or (fused - exact).abs().max() < 1e-9
     first = (log_p.argmax(2) == y[:, None])[:FIT].double().mean(0).argmax()
-    methods = (log_p[:, first].exp(), vote(log_p), log_p.exp().mean(1), fused,
-               learned(log_p, prior, y))  # fmt: skip
+    methods = (
+        log_p[:, first].exp(),
+        vote(log_p),
+        log_p.exp().mean(1),
+        fused,
+        learned(log_p, prior, y),
+    )
     for p in (m[test] for m in methods):
         hit = (p.argmax(1) == y[test]).double().mean()
         rows.append([hit, calibration_error(p, y[test])])

@@ -38,8 +38,14 @@ for seed in range(SEEDS):
         torch.manual_seed(seed)
         fit, test = torch.randperm(len(X)).split([600, 1197])
         noisy = X[test] + NOISE * torch.randn_like(X[test])
-        net = nn.Sequential(nn.Conv2d(1, 12, 3, 2, 1), nn.ReLU(), Block(kind),
-                            Block(kind), nn.Flatten(), nn.Linear(192, 10))
+        net = nn.Sequential(
+            nn.Conv2d(1, 12, 3, 2, 1),
+            nn.ReLU(),
+            Block(kind),
+            Block(kind),
+            nn.Flatten(),
+            nn.Linear(192, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 5e-3)
         for _ in range(100):
             i = fit[torch.randint(600, (50,))]
@@ -52,8 +58,10 @@ for seed in range(SEEDS):
 
 for kind, a in zip(kinds, accuracy):
     drop = a[:, 0] - a[:, 1]
-    print(f"{kind:20} clean {a[:, 0].mean():.2f}, noisy {a[:, 1].mean():.2f}, "
-          f"drop {drop.mean():.2f} ({drop.min():.2f} to {drop.max():.2f})")
+    print(
+        f"{kind:20} clean {a[:, 0].mean():.2f}, noisy {a[:, 1].mean():.2f}, "
+        f"drop {drop.mean():.2f} ({drop.min():.2f} to {drop.max():.2f})"
+    )
 print(f"{SEEDS} seeds")
 noisy, drop = accuracy[..., 1], accuracy[..., 0] - accuracy[..., 1]
 assert (noisy[1:4] - noisy[0]).mean(1).max() < 0.05  # no ingredient helps much

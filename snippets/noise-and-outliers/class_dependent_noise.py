@@ -21,13 +21,21 @@ def forward_correction(logits, labels, T):
 RATE, SEEDS, MEMBERS = 0.6, 5, 3
 X, Y = (torch.tensor(v) for v in load_digits(return_X_y=True))
 X, I = X.view(-1, 1, 8, 8) / 16, torch.eye(10)
-matrices = {"uniform": (1 - RATE) * I + RATE * (1 - I) / 9,
-            "next class": (1 - RATE) * I + RATE * I.roll(1, 1)}
+matrices = {
+    "uniform": (1 - RATE) * I + RATE * (1 - I) / 9,
+    "next class": (1 - RATE) * I + RATE * I.roll(1, 1),
+}
 
 
 def train(x, y, T):
-    net = nn.Sequential(nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(),
-                        nn.Linear(108, 64), nn.ReLU(), nn.Linear(64, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 12, 4, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(108, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(100):  # 10 epochs: before memorization
         batch = torch.randint(len(x), (60,))

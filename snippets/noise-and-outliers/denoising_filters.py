@@ -19,7 +19,7 @@ def median_filter(x, k):
 
 def gaussian_filter(x, sigma):
     r = int(3 * sigma + 0.5)  # cut at three deviations
-    g = torch.exp(-torch.arange(-r, r + 1) ** 2 / (2 * sigma ** 2))
+    g = torch.exp(-(torch.arange(-r, r + 1) ** 2) / (2 * sigma**2))
     g = (g / g.sum())[None, None, None]  # (1, 1, 1, 2r+1)
     x = F.pad(x[None, None], [r] * 4, mode="reflect")
     return F.conv2d(F.conv2d(x, g), g.transpose(2, 3))[0, 0]
@@ -49,8 +49,10 @@ for row, noise in zip(axes, ["salt and pepper", "Gaussian noise"]):
             best.append([psnr(y, x), max(median), max(gaussian)])
     best = torch.tensor(best)
     lead = (best[:, 1] - best[:, 2]) * (-1 if "Gaussian" in noise else 1)
-    print(f"{noise:15} dB: noisy %.1f, median %.1f, Gaussian %.1f;" % (*best.mean(0),),
-          f"lead {lead.min():.1f} to {lead.max():.1f}, 4 photographs x {SEEDS} seeds")
+    print(
+        f"{noise:15} dB: noisy %.1f, median %.1f, Gaussian %.1f;" % (*best.mean(0),),
+        f"lead {lead.min():.1f} to {lead.max():.1f}, 4 photographs x {SEEDS} seeds",
+    )
     assert lead.min() > 0.4
     shown = y, median_filter(y, 3), gaussian_filter(y, 1)
     for ax, name, z in zip(row, [noise, "median", "Gaussian"], shown):

@@ -12,8 +12,11 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 X, Y = (torch.tensor(v) for v in load_digits(return_X_y=True))
 X, SEEDS = X.view(-1, 1, 8, 8) / 16, 5
-settings = {"decay 0.01 (default)": (0.0, 0.01), "decay 1": (0.0, 1.0),
-            "dropout 0.5": (0.5, 0.01)}
+settings = {
+    "decay 0.01 (default)": (0.0, 0.01),
+    "decay 1": (0.0, 1.0),
+    "dropout 0.5": (0.5, 0.01),
+}
 accuracy, fitted = torch.zeros(2, len(settings), SEEDS, 2)  # after 15, 60 epochs
 for seed in range(SEEDS):
     for k, (p, decay) in enumerate(settings.values()):
@@ -22,8 +25,15 @@ for seed in range(SEEDS):
         wrong = torch.rand(len(Y)) < 0.4
         y = torch.where(wrong, (Y + torch.randint(1, 10, Y.shape)) % 10, Y)
         net = nn.Sequential(
-            nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(), nn.Dropout(p),
-            nn.Linear(108, 128), nn.ReLU(), nn.Dropout(p), nn.Linear(128, 10))
+            nn.Conv2d(1, 12, 4, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(p),
+            nn.Linear(108, 128),
+            nn.ReLU(),
+            nn.Dropout(p),
+            nn.Linear(128, 10),
+        )
         adamw = torch.optim.AdamW(net.parameters(), 1e-2, weight_decay=decay)
         for epoch in range(60):
             net.train()
@@ -38,12 +48,18 @@ for seed in range(SEEDS):
                 fitted[k, seed, t] = (answer == y)[bad].double().mean()
 
 for name, a, f in zip(settings, accuracy, fitted):
-    print(f"{name:20}", ", ".join(
-        f"epoch {e}: test {a[:, t].mean():.2f}, wrong fitted {f[:, t].mean():.2f}"
-        for t, e in enumerate((15, 60))))
+    print(
+        f"{name:20}",
+        ", ".join(
+            f"epoch {e}: test {a[:, t].mean():.2f}, wrong fitted {f[:, t].mean():.2f}"
+            for t, e in enumerate((15, 60))
+        ),
+    )
 gain = accuracy[1:, :, 1] - accuracy[0, :, 1]
-print(f"gain at epoch 60: decay 1 {gain[0].min():.2f} to {gain[0].max():.2f}, "
-      f"dropout {gain[1].min():.2f} to {gain[1].max():.2f}; {SEEDS} seeds")
+print(
+    f"gain at epoch 60: decay 1 {gain[0].min():.2f} to {gain[0].max():.2f}, "
+    f"dropout {gain[1].min():.2f} to {gain[1].max():.2f}; {SEEDS} seeds"
+)
 assert fitted[0, :, 1].min() > 0.9  # the default protects nothing
 assert gain.mean(1).min() > 0.05  # the strong settings do help
 assert (fitted[1:, :, 1] - fitted[1:, :, 0]).mean(1).min() > 0.1  # but errors come

@@ -13,8 +13,12 @@ DELTA, SEEDS = 0.2, 5
 
 def influence(r, loss):
     """psi(r), the derivative of the loss by the residual r."""
-    return {"squared": r, "Huber": r.clamp(-DELTA, DELTA), "absolute": DELTA * r.sign(),
-            "Tukey": r * (1 - (r / (5 * DELTA)) ** 2).clamp(min=0) ** 2}[loss]
+    return {
+        "squared": r,
+        "Huber": r.clamp(-DELTA, DELTA),
+        "absolute": DELTA * r.sign(),
+        "Tukey": r * (1 - (r / (5 * DELTA)) ** 2).clamp(min=0) ** 2,
+    }[loss]
 
 
 def fit(x, y, loss, steps=200):
@@ -42,8 +46,10 @@ for seed in range(SEEDS):
             slope, intercept = fit(x, y, loss)
             error[i, k, seed] = (slope - 2).abs() + intercept.abs()
 for loss, a, b in zip(losses, *error):
-    print(f"{loss:8} error of the line: targets + 8 {a.mean():.2f} ({a.min():.2f} to "
-          f"{a.max():.2f}), inputs at 10 {b.mean():.2f}; {SEEDS} seeds")
+    print(
+        f"{loss:8} error of the line: targets + 8 {a.mean():.2f} ({a.min():.2f} to "
+        f"{a.max():.2f}), inputs at 10 {b.mean():.2f}; {SEEDS} seeds"
+    )
 assert error[0, 0].min() > 0.6 and error[0, 1:].max() < 0.15
 assert error[1].min() > 1  # leverage defeats all four
 
@@ -56,5 +62,5 @@ for loss, style in zip(losses, ["-", "--", ":", "-."]):
     left.plot(ends, slope * ends + intercept, style, lw=2.5)
     right.plot(r, influence(r, loss), style, lw=2.5, label=loss)
 left.set(xlabel="x", ylabel="y", title="fits (crosses: spoiled)")
-right.set(xlabel="residual r", title="influence", ylim=(-.6, 1.1)), right.legend()
+right.set(xlabel="residual r", title="influence", ylim=(-0.6, 1.1)), right.legend()
 plt.tight_layout(), plt.show()

@@ -21,8 +21,14 @@ def curves(seed):
     train, val, test = torch.randperm(len(X)).split([300, 200, 1297])
     wrong = torch.rand(len(Y)) < 0.4
     y = torch.where(wrong, (Y + torch.randint(1, 10, Y.shape)) % 10, Y)  # as given
-    net = nn.Sequential(nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(),
-                        nn.Linear(108, 128), nn.ReLU(), nn.Linear(128, 10))
+    net = nn.Sequential(
+        nn.Conv2d(1, 12, 4, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(108, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     rows = []
     for _ in range(EPOCHS):
@@ -31,9 +37,13 @@ def curves(seed):
             adam.zero_grad(), loss.backward(), adam.step()
         right = net(X).argmax(1)
         bad = train[wrong[train]]
-        rows.append([(right == Y)[test].double().mean(),
-                     (right == y)[bad].double().mean(),
-                     (right == y)[val].double().mean()])
+        rows.append(
+            [
+                (right == Y)[test].double().mean(),
+                (right == y)[bad].double().mean(),
+                (right == y)[val].double().mean(),
+            ]
+        )
     return torch.tensor(rows)
 
 
@@ -45,8 +55,11 @@ assert (test.amax(1) - last).min() > 0.08  # rises, then falls
 assert fitted[:, -1].min() > 0.9 and fitted[:, :8].amin(1).max() < 0.15
 assert (stopped - last).min() > 0.05
 print(f"wrong labels fitted, last epoch {fitted[:, -1].mean():.2f}")
-for name, a in [("best epoch", test.amax(1)), ("last epoch", last),
-                ("stopped", stopped)]:
+for name, a in [
+    ("best epoch", test.amax(1)),
+    ("last epoch", last),
+    ("stopped", stopped),
+]:
     print(f"clean test, {name}: {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})")
 print(f"{SEEDS} seeds; stopped = best epoch on 200 images with noisy labels")
 
@@ -54,7 +67,7 @@ plt.figure(figsize=(5.6, 4.2))
 names = ["clean test accuracy", "wrong labels fitted", "noisy validation accuracy"]
 for row, name, style in zip(runs.unbind(2), names, ["-", "--", ":"]):
     plt.plot(range(1, EPOCHS + 1), row.mean(0), style, lw=2.5, label=name)
-    plt.fill_between(range(1, EPOCHS + 1), row.amin(0), row.amax(0), alpha=.2)
+    plt.fill_between(range(1, EPOCHS + 1), row.amin(0), row.amax(0), alpha=0.2)
 plt.xlabel("epoch", fontsize=12), plt.ylabel("share", fontsize=12)
-plt.ylim(0, 1.3), plt.yticks([0, .25, .5, .75, 1])
+plt.ylim(0, 1.3), plt.yticks([0, 0.25, 0.5, 0.75, 1])
 plt.legend(fontsize=11, loc="upper left"), plt.show()

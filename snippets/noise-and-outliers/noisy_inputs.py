@@ -26,8 +26,13 @@ def salt_and_pepper(x, rate=0.4):
 
 def train(x, y, side, spoil):
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, side // 8), nn.ReLU(), nn.Conv2d(16, 24, 3, 2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(24 * (4 if side == 8 else 9), 10))
+        nn.Conv2d(1, 16, 3, side // 8),
+        nn.ReLU(),
+        nn.Conv2d(16, 24, 3, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(24 * (4 if side == 8 else 9), 10),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(120):
         i = torch.randint(len(x), (50,))
@@ -36,8 +41,14 @@ def train(x, y, side, spoil):
     return lambda x, y: (net(x).argmax(1) == y).double().mean()
 
 
-columns = ["clean", "clean, filtered", "noisy", "noisy, filtered",
-           "trained with noise: clean", "trained with noise: noisy"]
+columns = [
+    "clean",
+    "clean, filtered",
+    "noisy",
+    "noisy, filtered",
+    "trained with noise: clean",
+    "trained with noise: noisy",
+]
 SEEDS, result = 5, torch.zeros(2, 5, 6)
 for s, side in enumerate((8, 16)):
     X = F.interpolate(digits, size=(side, side), mode="bilinear")
@@ -53,8 +64,10 @@ for s, side in enumerate((8, 16)):
 
 print(f"accuracy, {SEEDS} seeds         8 x 8               16 x 16")
 for name, (a, b) in zip(columns, result.permute(2, 0, 1)):
-    print(f"{name:25} {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
-          f" {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})")
+    print(
+        f"{name:25} {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})"
+        f" {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})"
+    )
 clean, blurred, noisy, filtered, _, hardened = result.unbind(2)  # each (2, seeds)
 assert (filtered - noisy)[0].max() < 0 < 0.1 < (filtered - noisy)[1].min()
 assert (hardened - noisy).min() > 0.02 and (clean - blurred)[0].min() > 0.1

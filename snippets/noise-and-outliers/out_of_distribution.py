@@ -34,8 +34,14 @@ for seed in range(SEEDS):
     torch.manual_seed(seed)
     known, unseen = (Y < 8).nonzero()[:, 0], X[Y >= 8]
     fit, test = known[torch.randperm(len(known))].tensor_split([700])
-    net = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 24, 3, 2),
-                        nn.ReLU(), nn.Flatten(), nn.Linear(96, 8))
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.ReLU(),
+        nn.Conv2d(16, 24, 3, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(96, 8),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(300):
         i = fit[torch.randint(len(fit), (50,))]
@@ -52,10 +58,14 @@ for seed in range(SEEDS):
             sure[i, seed] = (largest_softmax(net(x)) > 0.9).double().mean()
 
 for name, (a, b) in zip(["digits 8, 9", "shuffled", "noise"], result):
-    print(f"{name:11} AUROC: softmax {a.mean():.2f} ({a.min():.2f} to {a.max():.2f}), "
-          f"energy {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})")
-print(f"given more than 0.9: {sure[0].mean():.2f} ({sure[0].min():.2f} to "
-      f"{sure[0].max():.2f}) of digits 8, 9; {sure[1].mean():.2f} of 0 to 7; "
-      f"{SEEDS} seeds")
+    print(
+        f"{name:11} AUROC: softmax {a.mean():.2f} ({a.min():.2f} to {a.max():.2f}), "
+        f"energy {b.mean():.2f} ({b.min():.2f} to {b.max():.2f})"
+    )
+print(
+    f"given more than 0.9: {sure[0].mean():.2f} ({sure[0].min():.2f} to "
+    f"{sure[0].max():.2f}) of digits 8, 9; {sure[1].mean():.2f} of 0 to 7; "
+    f"{SEEDS} seeds"
+)
 assert 0.8 < result[:, 0].min() and result.mean(2)[:, 0].max() < 0.97
 assert sure[0].min() > 0.3 and (result[:, 1] - result[:, 0]).mean() > 0

@@ -37,8 +37,10 @@ for name, r in zip(names, removed.unbind(2)):
     r = r.mean(1)  # over the ten choices of the rare class, range over seeds
     print(f"removed of {name:14} {r.mean():.2f} ({r.min():.2f} to {r.max():.2f})")
 by_class = removed[..., 1].mean(0)
-print(f"rare class, by digit: {by_class.min():.2f} (digit {by_class.argmin()}) to "
-      f"{by_class.max():.2f} (digit {by_class.argmax()})")
+print(
+    f"rare class, by digit: {by_class.min():.2f} (digit {by_class.argmin()}) to "
+    f"{by_class.max():.2f} (digit {by_class.argmax()})"
+)
 print(f"{SEEDS} seeds x 10 rare classes")
 common, rare, broken = removed.mean(1).T
 assert broken.min() > 0.95 and (rare / common).min() > 4

@@ -16,7 +16,7 @@ torch.set_default_dtype(torch.float64)
 def gce(logits, labels, q=0.7):
     """(1 - p^q) / q: cross-entropy for q -> 0, mean absolute error / 2 for q = 1."""
     p = logits.softmax(1).gather(1, labels[:, None])  # probability of the label
-    return ((1 - p ** q) / q).mean()
+    return ((1 - p**q) / q).mean()
 
 
 def mae(logits, labels):
@@ -31,8 +31,12 @@ def smooth(logits, labels):
 
 X, Y = (torch.tensor(v) for v in load_digits(return_X_y=True))
 X, SEEDS = X.view(-1, 1, 8, 8) / 16, 5
-losses = {"cross-entropy": F.cross_entropy, "label smoothing": smooth,
-          "mean abs. error": mae, "GCE, q = 0.7": gce}
+losses = {
+    "cross-entropy": F.cross_entropy,
+    "label smoothing": smooth,
+    "mean abs. error": mae,
+    "GCE, q = 0.7": gce,
+}
 accuracy, fitted = torch.zeros(2, len(losses), SEEDS)
 for seed in range(SEEDS):
     for k, criterion in enumerate(losses.values()):
@@ -40,8 +44,14 @@ for seed in range(SEEDS):
         train, test = torch.randperm(len(X)).split([300, 1497])
         wrong = torch.rand(len(Y)) < 0.4
         y = torch.where(wrong, (Y + torch.randint(1, 10, Y.shape)) % 10, Y)
-        net = nn.Sequential(nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(),
-                            nn.Linear(108, 128), nn.ReLU(), nn.Linear(128, 10))
+        net = nn.Sequential(
+            nn.Conv2d(1, 12, 4, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(108, 128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(50):
             for batch in train[torch.randperm(300)].split(60):
@@ -52,8 +62,10 @@ for seed in range(SEEDS):
         fitted[k, seed] = (answer == y)[bad].double().mean()
 
 for name, a, f in zip(losses, accuracy, fitted):
-    print(f"{name:15} test {a.mean():.2f} ({a.min():.2f} to {a.max():.2f}), "
-          f"wrong labels fitted {f.mean():.2f}")
+    print(
+        f"{name:15} test {a.mean():.2f} ({a.min():.2f} to {a.max():.2f}), "
+        f"wrong labels fitted {f.mean():.2f}"
+    )
 print(f"{SEEDS} seeds")
 ce, ls, ma, g = accuracy
 assert (g - ce).min() > 0.05 and (g - ls).min() > 0.02 and (g - ma).mean() > 0.03

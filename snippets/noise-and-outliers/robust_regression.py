@@ -17,7 +17,7 @@ images = torch.tensor(load_digits().images).view(-1, 1, 8, 8) / 16
 def huber(prediction, target, delta=0.5):
     """Squared up to delta, straight beyond: the slope never exceeds delta."""
     r = (prediction - target).abs()
-    return torch.where(r < delta, r ** 2 / 2, delta * (r - delta / 2)).mean()
+    return torch.where(r < delta, r**2 / 2, delta * (r - delta / 2)).mean()
 
 
 def shifted(x, pixels):
@@ -39,8 +39,14 @@ for seed in range(SEEDS):
             shift = torch.rand(1200) * 4 - 2
             x = shifted(F.pad(images[order], (2, 2)), shift)
             y = shift + 10 * spoiled * (torch.rand(1200) < 0.1)
-            net = nn.Sequential(nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(),
-                                nn.Linear(180, 64), nn.ReLU(), nn.Linear(64, 1))
+            net = nn.Sequential(
+                nn.Conv2d(1, 12, 4, 2),
+                nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(180, 64),
+                nn.ReLU(),
+                nn.Linear(64, 1),
+            )
             adam = torch.optim.Adam(net.parameters(), 5e-3)
             for _ in range(200):
                 batch = torch.randint(600, (60,))
@@ -50,8 +56,10 @@ for seed in range(SEEDS):
             error[spoiled, k, seed] = off.detach().abs().mean()
 
 for name, clean, bad in zip(losses, *error):
-    print(f"{name:8} error in pixels: clean {clean.mean():.2f}, spoiled targets "
-          f"{bad.mean():.2f} ({bad.min():.2f} to {bad.max():.2f})")
+    print(
+        f"{name:8} error in pixels: clean {clean.mean():.2f}, spoiled targets "
+        f"{bad.mean():.2f} ({bad.min():.2f} to {bad.max():.2f})"
+    )
 print(f"{SEEDS} seeds, test images with true targets")
 assert (error[1, 0] - error[1, 1:]).min() > 0.3
 assert (error[0, 1:] - error[0, 0]).abs().max() < 0.1

@@ -15,7 +15,7 @@ torch.set_default_dtype(torch.float64)
 
 def select(loss, share):
     """Indices of the given share of a batch with the smallest loss."""
-    return loss.argsort()[:round(share * len(loss))]
+    return loss.argsort()[: round(share * len(loss))]
 
 
 X, Y = (torch.tensor(v) for v in load_digits(return_X_y=True))
@@ -28,8 +28,14 @@ for seed in range(SEEDS):
         train, test = torch.randperm(len(X)).split([300, 1497])
         wrong = torch.rand(len(Y)) < 0.4
         y = torch.where(wrong, (Y + torch.randint(1, 10, Y.shape)) % 10, Y)
-        net = nn.Sequential(nn.Conv2d(1, 12, 4, 2), nn.ReLU(), nn.Flatten(),
-                            nn.Linear(108, 128), nn.ReLU(), nn.Linear(128, 10))
+        net = nn.Sequential(
+            nn.Conv2d(1, 12, 4, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(108, 128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        )
         adam = torch.optim.Adam(net.parameters(), 1e-2)
         for epoch in range(50):
             for batch in train[torch.randperm(300)].split(60):
@@ -48,11 +54,14 @@ for seed in range(SEEDS):
     kept_right[seed] = kept[~wrong[train]].double().mean()
     kept_wrong[seed] = kept[wrong[train]].double().mean()
 
-for name, a in [("all images", accuracy[0]), ("small loss only", accuracy[1]),
-                ("kept of right labels", kept_right),
-                ("kept of wrong labels", kept_wrong),
-                ("AUROC of loss, epoch 6", found[0]),
-                ("AUROC of loss, epoch 50", found[1])]:
+for name, a in [
+    ("all images", accuracy[0]),
+    ("small loss only", accuracy[1]),
+    ("kept of right labels", kept_right),
+    ("kept of wrong labels", kept_wrong),
+    ("AUROC of loss, epoch 6", found[0]),
+    ("AUROC of loss, epoch 50", found[1]),
+]:
     print(f"{name:23} {a.mean():.2f} ({a.min():.2f} to {a.max():.2f})")
 print(f"{SEEDS} seeds; first two lines: clean test accuracy")
 assert (accuracy[1] - accuracy[0]).min() > 0.02

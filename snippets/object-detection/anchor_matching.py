@@ -4,9 +4,11 @@ Target assignment of Faster R-CNN (Ren et al. 2015) with its anchors on a featur
 pyramid (Lin et al. 2017): one side of 8 strides for each stride 4 to 64, three ratios.
 Scenes of 10 random objects: sides log-uniform in 16-480 pixels, h / w in 1/3-3.
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -14,6 +16,7 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     inter = (bottom_right - top_left).clamp(min=0).prod(-1)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
+
 
 def match(anchors, boxes, high=0.7, low=0.3):
     """For each anchor 1 (object), 0 (background) or -1 (ignored), and its object."""
@@ -26,6 +29,7 @@ def match(anchors, boxes, high=0.7, low=0.3):
     label[champion.any(1)] = 1
     return label, owner
 
+
 def pyramid_anchors(size=608):
     levels, ratio = [], torch.tensor([0.5, 1.0, 2.0])  # h / w
     for stride in (4, 8, 16, 32, 64):
@@ -35,11 +39,13 @@ def pyramid_anchors(size=608):
         levels.append(torch.cat([center - half, center + half], -1).reshape(-1, 4))
     return torch.cat(levels)
 
+
 def scene(n=10, size=608):
     side, ratio = 16 * 30 ** torch.rand(n), 3 ** (2 * torch.rand(n) - 1)
     wh = torch.stack([side / ratio.sqrt(), side * ratio.sqrt()], 1).clamp(max=size)
     corner = torch.rand(n, 2) * (size - wh)
     return torch.cat([corner, corner + wh], 1)
+
 
 anchors = pyramid_anchors()
 share, rescued = [], []

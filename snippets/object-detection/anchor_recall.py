@@ -4,10 +4,12 @@
 pixels, ratio h / w log-uniform in 1/3-3, place uniform. Anchors as in Faster R-CNN (Ren
 et al. 2015), stride 16. Recall: the share of objects whose best anchor has the IoU.
 """
+
 import matplotlib.pyplot as plt
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def grid_anchors(sides, ratios, stride=16, size=608):
     """Anchors x1, y1, x2, y2 (N, 4) with area side^2 and ratio h / w in each cell."""
@@ -17,12 +19,14 @@ def grid_anchors(sides, ratios, stride=16, size=608):
     center = torch.cartesian_prod(axis, axis).flip(1)[:, None]  # (cells, 1, 2) x, y
     return torch.cat([center - wh / 2, center + wh / 2], -1).reshape(-1, 4)
 
+
 def iou(a, b):
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
     bottom_right = torch.minimum(a[:, None, 2:], b[:, 2:])
     inter = (bottom_right - top_left).clamp(min=0).prod(-1)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
+
 
 def objects(seed, n=300, size=608):
     g = torch.Generator().manual_seed(seed)
@@ -31,6 +35,7 @@ def objects(seed, n=300, size=608):
     wh = torch.stack([side / ratio.sqrt(), side * ratio.sqrt()], 1).clamp(max=size)
     corner = torch.rand(n, 2, generator=g) * (size - wh)
     return torch.cat([corner, corner + wh], 1)
+
 
 three, ratios = [128.0, 256.0, 512.0], [0.5, 1.0, 2.0]
 families = {"1 scale": ([256.0], [1.0]), "3 scales": (three, [1.0])}

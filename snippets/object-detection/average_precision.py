@@ -4,11 +4,13 @@ Six detections by falling score, each a hit (1) or a false alarm (0). The plain 
 scikit-learn's; VOC and COCO lift the curve to its envelope first. Only a detector's
 metric also divides by the objects that were never found.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from sklearn.metrics import average_precision_score
 
 torch.set_default_dtype(torch.float64)
+
 
 def average_precision(hits, objects, envelope=True):
     """Area under precision over recall. hits: (N,) 0/1, best score first."""
@@ -17,6 +19,7 @@ def average_precision(hits, objects, envelope=True):
     if envelope:  # best precision at this recall or beyond
         precision = precision.flip(0).cummax(0).values.flip(0)
     return (precision * hits).sum().item() / objects  # recall grows 1/objects a hit
+
 
 hits = torch.tensor([1.0, 0, 1, 1, 0, 1])
 scores = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])

@@ -3,17 +3,21 @@
 As in R-CNN, Faster R-CNN and SSD: the shift of the center from the anchor's in anchor
 sizes, and the logarithm of the ratio of sizes. Boxes are x1, y1, x2, y2 (N, 4).
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
 
+
 def center_size(boxes):
     return (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+
 
 def encode(boxes, anchors):
     """What the network must output at each anchor: tx, ty, tw, th (N, 4)."""
     (center, size), (anchor, side) = center_size(boxes), center_size(anchors)
     return torch.cat([(center - anchor) / side, (size / side).log()], 1)
+
 
 def decode(offsets, anchors):
     """The box that the outputs stand for; any real numbers give a valid box."""
@@ -21,9 +25,11 @@ def decode(offsets, anchors):
     center, size = anchor + offsets[:, :2] * side, side * offsets[:, 2:].exp()
     return torch.cat([center - size / 2, center + size / 2], 1)
 
+
 def random_boxes(n):
     corner = 500 * torch.rand(n, 2)
     return torch.cat([corner, corner + 1 + 300 * torch.rand(n, 2)], 1)
+
 
 for seed in range(5):
     torch.manual_seed(seed)

@@ -2,8 +2,10 @@
 
 Intersection over union is Jaccard's index of two boxes' pixels.
 """
+
 import matplotlib.pyplot as plt
 import torch
+
 
 def iou(a, b):
     """IoU (N, M) of boxes a (N, 4) with boxes b (M, 4), as x1, y1, x2, y2."""
@@ -14,11 +16,13 @@ def iou(a, b):
     area_b = (b[:, 2:] - b[:, :2]).prod(-1)
     return inter / (area_a[:, None] + area_b - inter)
 
+
 def pixels(box, size=40):  # the box as a binary mask
     x1, y1, x2, y2 = box.int().tolist()
     mask = torch.zeros(size, size, dtype=torch.bool)
     mask[y1:y2, x1:x2] = True
     return mask
+
 
 torch.manual_seed(0)
 corners = torch.randint(0, 20, (50, 2)).double()
@@ -30,9 +34,11 @@ counted = torch.tensor(
 assert (iou(boxes, boxes) - counted).abs().max() < 1e-6
 print("formula = pixel counting on 2500 pairs, difference < 1e-6")
 
+
 def shifted(side, pixels):  # IoU of a square with itself moved to the right
     box = torch.tensor([[0.0, 0.0, side, side]])
     return iou(box, box + torch.tensor([pixels, 0, pixels, 0])).item()
+
 
 for side in (30.0, 90.0, 300.0):
     assert abs(shifted(side, side / 3) - 1 / 2) < 1e-6

@@ -5,9 +5,11 @@ device, where shapes flow but nothing is computed. Published settings: 2000 regi
 selective search, 300 proposals from the RPN, 8732 anchors of SSD300 for 21 classes. The
 cost of selective search, of pooling and of NMS is left out.
 """
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
 
 def vgg16():  # the 13 convolutions, without the last pooling
     layers, c_in = [], 3
@@ -18,6 +20,7 @@ def vgg16():  # the 13 convolutions, without the last pooling
         layers.append(nn.MaxPool2d(2, ceil_mode=True))
     return layers[:-1]
 
+
 def ssd_extras():  # conv6 to conv11: maps of 19, 10, 5, 3 and 1 cells a side
     layers, c_in = [nn.Conv2d(512, 1024, 3, padding=6, dilation=6)], 1024
     rows = [(1024, 1, 1, 0), (256, 1, 1, 0), (512, 3, 2, 1), (128, 1, 1, 0)]
@@ -26,10 +29,12 @@ def ssd_extras():  # conv6 to conv11: maps of 19, 10, 5, 3 and 1 cells a side
         c_in = c
     return layers
 
+
 def flops(layers, *shape):
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
         nn.Sequential(*layers)(torch.empty(shape))
     return counter.get_total_flops()
+
 
 with torch.device("meta"):
     head = [nn.Flatten(), nn.Linear(512 * 7 * 7, 4096), nn.Linear(4096, 4096)]

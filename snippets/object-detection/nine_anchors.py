@@ -3,9 +3,11 @@
 Faster R-CNN's kind of anchors, 3 scales x 3 ratios at stride 16 (here 64, 128 and 256
 pixels). The object boxes were drawn by hand on two photographs from scikit-image.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from skimage import color, data, transform
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -13,6 +15,7 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     inter = (bottom_right - top_left).clamp(min=0).prod(-1)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
+
 
 def nine_anchors(width, height, stride=16):
     """Anchors x1, y1, x2, y2 by cell: (cells, 9, 4). Ratio is height / width."""
@@ -22,11 +25,14 @@ def nine_anchors(width, height, stride=16):
     center = torch.cartesian_prod(x, y)[:, None]  # (cells, 1, 2)
     return torch.cat([center - wh / 2, center + wh / 2], -1)
 
+
 def kind(overlap):  # Faster R-CNN's thresholds
     return "positive" if overlap >= 0.7 else "negative" if overlap < 0.3 else "ignored"
 
+
 def draw(ax, box, **style):
     ax.add_patch(plt.Rectangle(box[:2], *(box[2:] - box[:2]), **style))
+
 
 styles = {"positive": ("-", "#7CFC00"), "ignored": ("--", "orange")}
 styles["negative"] = (":", "#ff6666")

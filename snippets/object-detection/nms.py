@@ -3,9 +3,11 @@
 Two properties fix its result. No two kept boxes overlap by more than the threshold, and
 every deleted box overlaps by more than that with a kept box of higher score.
 """
+
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -13,6 +15,7 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     inter = (bottom_right - top_left).clamp(min=0).prod(-1)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
+
 
 def nms(boxes, scores, threshold):
     """Indices of the kept boxes of one class, best score first."""
@@ -24,6 +27,7 @@ def nms(boxes, scores, threshold):
         overlap = iou(boxes[best][None], boxes[rest])[0]
         left = rest[~(overlap > threshold)]  # so that NaN (two empty boxes) stays
     return keep
+
 
 pair = torch.tensor([[0.0, 0, 10, 10], [0, 4, 10, 14]])
 scores = torch.tensor([0.9, 0.8])

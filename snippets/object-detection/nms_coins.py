@@ -3,12 +3,14 @@
 A one-layer detector: disk-shaped filters of nine radii slide over a photograph of
 24 coins (scikit-image). Each response above 0.18 is a box with a score.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from skimage import data
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -17,6 +19,7 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
 
+
 def nms(boxes, scores, threshold):
     keep, left = [], scores.argsort(descending=True, stable=True)
     while len(left):
@@ -24,6 +27,7 @@ def nms(boxes, scores, threshold):
         overlap = iou(boxes[left[:1]], boxes[left[1:]])[0]
         left = left[1:][~(overlap > threshold)]
     return keep
+
 
 photo = torch.tensor(data.coins() / 255)[None]  # (1, 303, 384)
 boxes, scores = [], []

@@ -3,6 +3,7 @@
 SSD's recipe (Liu et al. 2016): anchors positive above IoU 0.5 or as an object's best,
 three hard negatives for each. Boxes: center x, y, width, height. Objects lie apart.
 """
+
 import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 CELLS = torch.cartesian_prod(*[torch.arange(2.0, 32, 4)] * 2).flip(1)  # (64, 2) x, y
 SHAPES = torch.tensor([[8.0, 8], [13, 13], [13, 8], [8, 13]])
 ANCHORS = torch.cat([CELLS.repeat_interleave(4, 0), SHAPES.repeat(64, 1)], 1)
+
 
 def scenes(n):  # in each quarter nothing (0), an ellipse (1) or a rectangle (2)
     k, wh = torch.randint(0, 3, (n, 4, 1, 1)), 7 * 2 ** torch.rand(n, 4, 2)
@@ -20,11 +22,13 @@ def scenes(n):  # in each quarter nothing (0), an ellipse (1) or a rectangle (2)
     image = inside.any(1, keepdim=True) + 0.1 * torch.randn(n, 1, 32, 32)
     return image, torch.cat([center, wh], -1), k[..., 0, 0]
 
+
 def iou(a, b):  # (n, A, 4), (n, B, 4) -> (n, A, B)
     (p, s), (q, t) = a[:, :, None].split(2, -1), b[:, None].split(2, -1)
     high, low = torch.minimum(p + s / 2, q + t / 2), torch.maximum(p - s / 2, q - t / 2)
     inter = (high - low).clamp(min=0).prod(-1)
     return inter / (s.prod(-1) + t.prod(-1) - inter)
+
 
 def targets(boxes, kind):  # class (n, 256) and offsets (n, 256, 4) of the anchors
     overlap = iou(ANCHORS[None], boxes) * (kind > 0)[:, None]  # (n, 256, 4)
@@ -34,12 +38,18 @@ def targets(boxes, kind):  # class (n, 256) and offsets (n, 256, 4) of the ancho
     shift, zoom = (box - ANCHORS)[..., :2] / ANCHORS[:, 2:], (box / ANCHORS)[..., 2:]
     return kind.gather(1, owner) * (value > 0.5), torch.cat([shift, zoom.log()], -1)
 
+
 def train(n=32, epochs=13):
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 8, 4, 2), nn.BatchNorm2d(16), nn.ReLU(),  # 8 x 8 cells
-        nn.Conv2d(16, 32, 5, 1, 2), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 4 * (3 + 4), 1), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 8, 4, 2),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),  # 8 x 8 cells
+        nn.Conv2d(16, 32, 5, 1, 2),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 4 * (3 + 4), 1),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.05, total_steps=16 * epochs)
     image, boxes, kind = scenes(16 * n)
@@ -55,16 +65,19 @@ def train(n=32, epochs=13):
         schedule.step()
     return net.eval()
 
+
 def nms(overlap, limit):  # (n, K, K) of boxes by falling score -> kept (n, K)
     kept = torch.ones(overlap.shape[:2], dtype=torch.bool)
     for k in range(kept.shape[1]):
         kept[:, k + 1 :] &= ~(kept[:, k, None] & (overlap[:, k, k + 1 :] > limit))
     return kept
 
+
 def ap(overlap, score, kept, n, limit):  # (n, K, 4), (n, K), (n, K)
     above = (overlap >= limit) & kept[..., None]
     hit = (above & (above.cumsum(1) == 1)).any(2)  # the first to reach an object
     return average_precision_score(hit[kept], score[kept]) * (hit.sum() / n).item()
+
 
 rows = []
 for seed in range(3):

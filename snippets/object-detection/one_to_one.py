@@ -3,6 +3,7 @@
 A small one-stage, anchor-free detector (after FCOS, Tian et al. 2019) finds disks in
 noise. Each of 8 x 8 cells gives a score and the distances to the four box sides.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import average_precision_score
@@ -10,6 +11,7 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 CELLS = torch.cartesian_prod(*[torch.arange(2.0, 32, 4)] * 2)  # (64, 2) as y, x
+
 
 def scenes(n):  # 32 x 32 pixels, in each quarter a disk or nothing
     center = CELLS[[9, 13, 41, 45]] + 4 * torch.rand(n, 4, 2)  # (n, 4, 2)
@@ -20,12 +22,18 @@ def scenes(n):  # 32 x 32 pixels, in each quarter a disk or nothing
     offset = CELLS - center[:, :, None]  # (n, 4, 64, 2)
     return image, torch.cat([half + offset, half - offset], -1), present
 
+
 def train(one, steps=110):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 8, 4, 2), nn.BatchNorm2d(8), nn.ReLU(),  # 8 x 8 cells
-        nn.Conv2d(8, 16, 5, 1, 2), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.Conv2d(16, 5, 1), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(1, 8, 8, 4, 2),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),  # 8 x 8 cells
+        nn.Conv2d(8, 16, 5, 1, 2),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 5, 1),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(net.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.03, total_steps=steps)
     for _ in range(steps):
@@ -42,8 +50,10 @@ def train(one, steps=110):
         schedule.step()
     return net.eval()
 
+
 def area(s):  # of boxes around a cell, from its distances to the four sides
     return (s[..., :2] + s[..., 2:]).clamp(min=0).prod(-1)
+
 
 def ap(score, above, objects):  # (n, 64), (n, 4, 64): True where IoU is high enough
     order = score.argsort(1, descending=True)
@@ -51,6 +61,7 @@ def ap(score, above, objects):  # (n, 64), (n, 4, 64): True where IoU is high en
     hit = (above & (above.cumsum(2) == 1)).any(1)  # a second box is a false alarm
     area = average_precision_score(hit.flatten(), score.gather(1, order).flatten())
     return area * (hit.sum() / objects).item()
+
 
 print("5 seeds            boxes per object   AP without NMS")
 for one, name in enumerate(("middle half positive", "one cell positive")):

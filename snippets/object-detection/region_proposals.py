@@ -3,6 +3,7 @@
 After Ren et al. (2015): at each anchor one score, object or not, and four offsets; IoU
 0.7 or an object's best is positive, below 0.3 negative. Boxes: center, width, height.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 CELLS = torch.cartesian_prod(*[torch.arange(2.0, 32, 4)] * 2).flip(1)  # (64, 2) x, y
 SHAPES = torch.tensor([[8.0, 8], [13, 13], [13, 8], [8, 13]])
 ANCHORS = torch.cat([CELLS.repeat_interleave(4, 0), SHAPES.repeat(64, 1)], 1)
+
 
 def scenes(n, kinds=(1, 2)):  # in each quarter ellipse, rectangle, diamond or nothing
     k = torch.tensor((0, *kinds))[torch.randint(0, 1 + len(kinds), (n, 4, 1, 1))]
@@ -22,18 +24,25 @@ def scenes(n, kinds=(1, 2)):  # in each quarter ellipse, rectangle, diamond or n
     image = shape.sum(1, keepdim=True) + 0.1 * torch.randn(n, 1, 32, 32)
     return image, torch.cat([center, wh], -1), k[..., 0, 0] > 0
 
+
 def iou(a, b):  # (n, A, 4), (n, B, 4) -> (n, A, B)
     (p, s), (q, t) = a[:, :, None].split(2, -1), b[:, None].split(2, -1)
     high, low = torch.minimum(p + s / 2, q + t / 2), torch.maximum(p - s / 2, q - t / 2)
     inter = (high - low).clamp(min=0).prod(-1)
     return inter / (s.prod(-1) + t.prod(-1) - inter)
 
+
 def train(n=32, epochs=10):
     rpn = nn.Sequential(
-        nn.Conv2d(1, 16, 8, 4, 2), nn.BatchNorm2d(16), nn.ReLU(),  # 8 x 8 cells
-        nn.Conv2d(16, 32, 5, 1, 2), nn.BatchNorm2d(32), nn.ReLU(),
-        nn.Conv2d(32, 4 * 5, 1), nn.Flatten(2),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 8, 4, 2),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),  # 8 x 8 cells
+        nn.Conv2d(16, 32, 5, 1, 2),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 4 * 5, 1),
+        nn.Flatten(2),
+    )
     adam = torch.optim.Adam(rpn.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.05, total_steps=16 * epochs)
     image, boxes, there = scenes(16 * n)
@@ -55,14 +64,17 @@ def train(n=32, epochs=10):
         schedule.step()
     return rpn.eval()
 
+
 def nms(overlap, limit):  # (n, K, K) of boxes by falling score -> kept (n, K)
     kept = torch.ones(overlap.shape[:2], dtype=torch.bool)
     for k in range(kept.shape[1]):
         kept[:, k + 1 :] &= ~(kept[:, k, None] & (overlap[:, k, k + 1 :] > limit))
     return kept
 
+
 def recall(box, truth, there):  # share of the objects with a box at IoU 0.7
     return (iou(box, truth).amax(1) >= 0.7)[there].float().mean().item()
+
 
 rows = []
 for seed in range(3):

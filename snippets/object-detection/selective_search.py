@@ -4,9 +4,11 @@ After Uijlings et al. (2013), with three of its four similarities: start from sm
 segments (Felzenszwalb and Huttenlocher 2004), merge the most similar neighbors until
 one is left, and propose the box of every segment on the way. Nothing is learned.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import color, data, segmentation, transform
+
 
 def similarity(a, b, total):  # of two segments (size, histogram, box)
     low, high = np.minimum(a[2][:2], b[2][:2]), np.maximum(a[2][2:], b[2][2:])
@@ -14,6 +16,7 @@ def similarity(a, b, total):  # of two segments (size, histogram, box)
     small = 1 - (a[0] + b[0]) / total  # small ones first
     fill = 1 - ((high - low).prod() - a[0] - b[0]) / total  # no gap in their box
     return look + small + fill
+
 
 def selective_search(photo):
     """Boxes x1, y1, x2, y2 (N, 4): first the starting segments, then each merger."""
@@ -39,18 +42,28 @@ def selective_search(photo):
         score |= {(k, new): similarity(parts[k], parts[-1], label.size) for k in near}
     return np.array([box for _, _, box in parts]), label.max() + 1
 
+
 def best_iou(boxes, truth):  # (N, 4), (M, 4) -> (M,)
     inter = np.minimum(boxes[:, None, 2:], truth[:, 2:])
     inter = (inter - np.maximum(boxes[:, None, :2], truth[:, :2])).clip(0).prod(-1)
     area, want = ((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, truth))
     return (inter / (area[:, None] + want - inter)).max(0)
 
+
 # the circles around the 24 coins, x, y and radius in pixels of the photograph
-x, y, r = np.array("""
+x, y, r = (
+    np.array(
+        """
 44 56 22 100 56 20 156 52 24 216 52 22 276 52 20 336 44 28 44 124 20 104 124 20
 152 128 20 204 124 20 272 120 24 336 124 20 44 196 20 100 196 22 156 196 20 212 192 24
 272 196 24 348 184 30 48 260 28 172 260 28 300 264 26 112 264 22 244 264 24 360 268 22
-""".split(), float).reshape(-1, 3).T / 2  # fmt: skip
+""".split(),
+        float,
+    )
+    .reshape(-1, 3)
+    .T
+    / 2
+)
 coins = np.stack([x - r, y - r, x + r, y + r], 1)
 rocket = np.array([[312.0, 114, 342, 400]]) / 2
 rng = np.random.default_rng(0)

@@ -4,9 +4,11 @@ R-CNN (Girshick et al. 2014) runs the network on every warped crop; Fast R-CNN (
 2015) runs VGG-16's convolutions once and pools each region from the map. We count FLOPs
 (2 per multiply-add) on the "meta" device, where shapes flow but nothing is computed.
 """
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
 
 def vgg16():  # the 13 convolutions, stride 16, and the two wide layers of the head
     layers, c_in = [], 3
@@ -21,10 +23,12 @@ def vgg16():  # the 13 convolutions, stride 16, and the two wide layers of the h
     )
     return nn.Sequential(*layers), head
 
+
 def flops(module, *shape):
     with FlopCounterMode(display=False) as counter:
         module(torch.empty(shape))
     return counter.get_total_flops()
+
 
 with torch.device("meta"):
     backbone, head = vgg16()

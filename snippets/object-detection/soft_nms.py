@@ -4,10 +4,12 @@ After Bodla et al. (2017): a chosen box multiplies its neighbors' scores by exp(
 sigma) instead of deleting them. Simulated detections: every object (40 x 40) gets one
 to six jittered boxes, scored higher the better they fit, plus noise.
 """
+
 import torch
 from sklearn.metrics import average_precision_score
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -15,6 +17,7 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     inter = (bottom_right - top_left).clamp(min=0).prod(-1)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
+
 
 def suppress(boxes, scores, weight):
     """New scores: each box in turn, best first, weighs down those not yet chosen."""
@@ -26,11 +29,14 @@ def suppress(boxes, scores, weight):
         scores[left] *= weight(overlap[best, left])
     return scores
 
+
 def hard(threshold):  # NMS is the special case of a weight of 0 or 1
     return lambda overlap: (overlap <= threshold).double()
 
+
 def soft(sigma):
     return lambda overlap: (-(overlap**2) / sigma).exp()
+
 
 def image(gap):  # ten pairs of objects, shifted by a share of their width
     corner = torch.zeros(20, 2)
@@ -42,6 +48,7 @@ def image(gap):  # ten pairs of objects, shifted by a share of their width
     fit = iou(boxes, truth)[torch.arange(len(owner)), owner]
     return truth, boxes, (fit - 0.3 + 0.1 * torch.randn(len(owner))).clamp(0.01, 1)
 
+
 def ap(truth, boxes, scores):
     order, taken, hit = scores.argsort(descending=True), [], []
     for row in iou(boxes, truth)[order].tolist():  # COCO's rule: the best one not taken
@@ -49,6 +56,7 @@ def ap(truth, boxes, scores):
         hit.append(value >= 0.5)
         taken += [best] * hit[-1]
     return average_precision_score(hit, scores[order]) * sum(hit) / len(truth)
+
 
 rules = {f"NMS at {limit}": hard(limit) for limit in (0.3, 0.5, 0.7)}
 rules["Soft-NMS 0.5"] = soft(0.5)

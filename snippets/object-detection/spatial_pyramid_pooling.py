@@ -4,11 +4,13 @@ He et al. (2014): max-pool the feature map over 4 x 4, 2 x 2 and 1 x 1 bins that
 with the map. The "network" is one filter for disks, the picture scikit-image's coins at
 three zooms. Feature maps are (C, H, W).
 """
+
 import torch
 import torch.nn.functional as F
 from skimage import data
 
 torch.set_default_dtype(torch.float64)
+
 
 def spatial_pyramid(x, levels=(4, 2, 1)):
     """(C, H, W) -> (C * 21,), the largest value in each bin; bins cover the map."""
@@ -21,11 +23,13 @@ def spatial_pyramid(x, levels=(4, 2, 1)):
                 bins.append(x[:, rows, columns].amax((1, 2)))
     return torch.cat(bins)
 
+
 def disk_filter(r):  # mean inside the disk minus mean around it
     away = torch.arange(-round(1.3 * r), round(1.3 * r) + 1.0)
     away = torch.hypot(away[:, None], away)
     disk, ring = (away <= r).double(), ((away > r) & (away <= 1.3 * r)).double()
     return (disk / disk.sum() - ring / ring.sum())[None, None]
+
 
 photo = F.avg_pool2d(torch.tensor(data.coins() / 255)[None], 2)  # (1, 151, 192)
 lengths, peaks = set(), {}

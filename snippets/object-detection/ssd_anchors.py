@@ -4,12 +4,14 @@ Sizes, steps and ratios of SSD300 for PASCAL VOC (Liu et al. 2016), in pixels. E
 cell gets a square of side s, one of side sqrt(s * s_next), and for each ratio r a wide
 and a tall box of the small square's area: s * sqrt(r) by s / sqrt(r), and reversed.
 """
+
 import torch
 
 MAPS = (38, 19, 10, 5, 3, 1)  # cells per side
 STEPS = (8, 16, 32, 64, 100, 300)  # pixels between cell centers
 SIDES = (30, 60, 111, 162, 213, 264, 315)
 RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
+
 
 def shapes(k):
     """Widths and heights of the anchors of map k: (A, 2)."""
@@ -19,6 +21,7 @@ def shapes(k):
         long, short = side * ratio**0.5, side / ratio**0.5
         wh += [(long, short), (short, long)]
     return torch.tensor(wh, dtype=torch.float64)
+
 
 def ssd_anchors():
     """All anchors as x1, y1, x2, y2 (N, 4); rows of cells first, then the shapes."""
@@ -30,6 +33,7 @@ def ssd_anchors():
         half = shapes(k) / 2  # (A, 2)
         levels.append(torch.cat([center - half, center + half], -1).reshape(-1, 4))
     return levels
+
 
 print("map      per cell  anchors  sides in pixels")
 levels = ssd_anchors()

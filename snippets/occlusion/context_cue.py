@@ -4,6 +4,7 @@ Pictures x (N, 1, 8, 16): a neighbor (digit 0, 1 or 2) on the left, its usual pa
 (3, 5 or nothing) on the right, partly behind a gray panel. Ten CNNs side by side
 (groups): five were trained on these pairs, five on all combinations alike.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -15,6 +16,7 @@ images, digit = map(torch.from_numpy, load_digits(return_X_y=True))
 images, S, G, NOTHING = images.view(-1, 8, 8) / 16, 5, 10, 2
 TRAIN, TEST = slice(0, 100), slice(100, None)
 
+
 def draw(kind, digits, part):  # a random image of digits[kind]; None: empty
     x = torch.zeros(len(kind), 8, 8)
     for k, d in enumerate(digits):
@@ -23,15 +25,22 @@ def draw(kind, digits, part):  # a random image of digits[kind]; None: empty
             x[here] = pool[torch.randint(len(pool), (int(here.sum()),))]
     return x
 
+
 def scene(partner, neighbor, hidden, part):  # hidden: a share, from above
     left, right = draw(neighbor, (0, 1, 2), part), draw(partner, (3, 5, None), part)
     panel = torch.arange(8).view(8, 1) < 8 * hidden.view(-1, 1, 1)
     return torch.cat([left, torch.where(panel, 0.5, right)], 2)[:, None]
 
+
 net = nn.Sequential(
-    nn.Conv2d(G, 8 * G, 3, groups=G), nn.ReLU(),
-    nn.Conv2d(8 * G, 8 * G, 3, 2, groups=G), nn.ReLU(),
-    nn.Conv2d(8 * G, 3 * G, (2, 6), groups=G), nn.Flatten(), nn.Unflatten(1, (G, 3)))
+    nn.Conv2d(G, 8 * G, 3, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(8 * G, 8 * G, 3, 2, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(8 * G, 3 * G, (2, 6), groups=G),
+    nn.Flatten(),
+    nn.Unflatten(1, (G, 3)),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for _ in range(100):
     y, other = torch.randint(3, (2, 32, G))
@@ -49,7 +58,7 @@ for name, partner, neighbor, hidden in (
     ("80% hidden, unusual neighbor", y, 1 - y, 0.8),
     ("visible, unusual neighbor", y, 1 - y, 0.0),
     ("nothing there, neighbor 0 or 1, panel", nothing, y, 0.8),
-):  # fmt: skip
+):
     x = scene(partner, neighbor, torch.full((500,), hidden), TEST)
     answer = net(x.expand(-1, G, -1, -1)).argmax(2)
     a = (answer == partner[:, None]).double().mean(0).view(2, S)

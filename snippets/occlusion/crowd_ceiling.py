@@ -3,11 +3,13 @@
 Kept boxes overlap pairwise by at most the threshold. So the largest set of objects that
 do so is a ceiling on recall, for every order of the scores. Boxes: (N, 4).
 """
+
 import matplotlib.pyplot as plt
 import torch
 from skimage import data
 
 torch.set_default_dtype(torch.float64)
+
 
 def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     top_left = torch.maximum(a[:, None, :2], b[:, :2])
@@ -16,12 +18,14 @@ def iou(a, b):  # (N, 4) and (M, 4) as x1, y1, x2, y2 -> (N, M)
     area_a, area_b = ((c[:, 2:] - c[:, :2]).prod(-1) for c in (a, b))
     return inter / (area_a[:, None] + area_b - inter)
 
+
 def nms(boxes, scores, threshold):
     keep, left = [], scores.argsort(descending=True, stable=True)
     while len(left):
         keep.append(left[0].item())
         left = left[1:][iou(boxes[left[:1]], boxes[left[1:]])[0] <= threshold]
     return keep
+
 
 def ceiling(clash):
     """Size of the largest set without a clash: leave out a box, or take it."""
@@ -33,9 +37,11 @@ def ceiling(clash):
     free = others & ~clash[worst]
     return max(ceiling(clash[others][:, others]), 1 + ceiling(clash[free][:, free]))
 
+
 def crowd(n=20, size=128):
     corner, side = (size - 42) * torch.rand(n, 2), 34 + 8 * torch.rand(n, 1)
     return torch.cat([corner, corner + side], 1)
+
 
 print("threshold  found, perfect boxes  most possible      boxes kept of 3 noisy ones")
 result = {}
@@ -63,7 +69,7 @@ for x1, y1, x2, _ in truth.round().long().tolist():  # later coins lie on top
     side = x2 - x1
     coin = torch.nn.functional.interpolate(photo[None, None], (side, side), mode="area")
     d = torch.arange(side) - (side - 1) / 2
-    disk, place = d[:, None] ** 2 + d**2 < (side / 2) ** 2, scene[y1:y1 + side, x1:x2]
+    disk, place = d[:, None] ** 2 + d**2 < (side / 2) ** 2, scene[y1 : y1 + side, x1:x2]
     place[disk] = coin[0, 0][disk]
 keep = nms(truth, torch.arange(20.0), 0.5)  # the top coin has the best score
 plt.figure(figsize=(4.6, 4.6)), plt.axis("off")

@@ -4,6 +4,7 @@ Images x (N, 1, 24, 24): a ring to find, a disk to ignore, a gray post over part
 ring. The output scores cells of 2 x 2 pixels; the best cell is the detection. Ten CNNs
 side by side (groups): five trained on whole rings, five with up to 80% hidden.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 S, G, N, g = 5, 10, 24, torch.arange(24) + 0.5
+
 
 def scene(hidden):  # images (n, 24, 24) and the rings' centers (n, 2) as row, column
     n = len(hidden)
@@ -25,10 +27,15 @@ def scene(hidden):  # images (n, 24, 24) and the rings' centers (n, 2) as row, c
     x = torch.where(post, 0.5, x) + 0.2 * torch.randn(n, N, N)
     return x, center[:, :, 0, 0, 0].T
 
+
 net = nn.Sequential(
-    nn.Conv2d(G, 8 * G, 4, 2, 1, groups=G), nn.ReLU(),
-    nn.Conv2d(8 * G, 8 * G, 3, padding=2, dilation=2, groups=G), nn.ReLU(),
-    nn.Conv2d(8 * G, G, 3, padding=2, dilation=2, groups=G), nn.Flatten(2))
+    nn.Conv2d(G, 8 * G, 4, 2, 1, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(8 * G, 8 * G, 3, padding=2, dilation=2, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(8 * G, G, 3, padding=2, dilation=2, groups=G),
+    nn.Flatten(2),
+)
 adam = torch.optim.Adam(net.parameters(), 1e-2)
 for _ in range(120):
     hidden = 0.8 * torch.rand(10, G) * (torch.arange(G) >= S)

@@ -4,6 +4,7 @@ Lin and others, CVPR 2017. Images x (N, S, 24, 24): a ring to find, two disks to
 Both detectors score cells of 2 x 2 pixels: one from the coarse map alone, one from all
 maps, top-down. Five seeds side by side (groups).
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -12,6 +13,7 @@ torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 S, N, C, g = 5, 24, 8, torch.arange(24) + 0.5
 KINDS = "small", "large", "large, half hidden"
+
 
 def scene(kind):  # images (n, 24, 24) and the rings' centers (n, 2)
     n, center = len(kind), 5 + 14 * torch.rand(len(kind), 3, 2, 1, 1)
@@ -27,17 +29,22 @@ def scene(kind):  # images (n, 24, 24) and the rings' centers (n, 2)
     x = torch.where(half, 0.5, x) + 0.15 * torch.randn(n, N, N)
     return x, center[:, 0, :, 0, 0]
 
+
 class Detector(nn.Module):
     def __init__(self, pyramid):
         super().__init__()
+
         def conv(i, o, k, s=1):
             return nn.Conv2d(i * S, o * S, k, s, k // 2, groups=S)
+
         self.down = nn.ModuleList(
-            [conv(1, C, 5, 2), conv(C, C, 3, 2), conv(C, 2 * C, 3, 2)])
+            [conv(1, C, 5, 2), conv(C, C, 3, 2), conv(C, 2 * C, 3, 2)]
+        )
         self.deep = conv(2 * C, 2 * C, 3)
         if pyramid:
             self.side = nn.ModuleList([conv(C, C, 1), conv(C, C, 1), conv(2 * C, C, 1)])
         self.out = conv(C, 1, 3) if pyramid else conv(2 * C, 16, 1)
+
     def forward(self, x):  # (n, S, 24, 24) -> (n, S, 144)
         maps = []
         for layer in self.down:
@@ -50,6 +57,7 @@ class Detector(nn.Module):
         for level in (1, 0):
             p = self.side[level](maps[level]) + F.interpolate(p, scale_factor=2.0)
         return self.out(p.relu()).flatten(2)
+
 
 nets = Detector(False), Detector(True)
 adam = torch.optim.Adam([p for n in nets for p in n.parameters()], 8e-3)

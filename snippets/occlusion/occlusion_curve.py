@@ -4,6 +4,7 @@ And it matters what covers: a piece of another object misleads more than gray. E
 photographs are the classes; views x (N, 1, 24, 24) vary pose, light and noise. Ten CNNs
 side by side (groups): five trained on plain views, five on views with a pasted piece.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ photos = torch.cat([F.interpolate(p, (48, 48), mode="area") for p in raw])
 photos = (photos - photos.mean((2, 3), True)) / photos.std((2, 3), keepdim=True)
 S, G, SIDES = 5, 10, (0, 8, 12, 16, 19)  # seeds, networks, hidden squares
 
+
 def views(n):  # photos zoomed, turned, moved, lit differently, noisy
     y, angle = torch.randint(8, (n,)), 0.3 * torch.randn(n)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1)
@@ -29,15 +31,22 @@ def views(n):  # photos zoomed, turned, moved, lit differently, noisy
     gain, offset = 0.7 + 0.6 * torch.rand(n, 1, 1, 1), torch.randn(n, 1, 1, 1) / 2
     return gain * x + offset + 0.3 * torch.randn(n, 1, 24, 24), y
 
+
 def squares(n, side):  # (n, 1, 24, 24), True inside; side: a number or (n, 1, 1, 1)
     corner = (torch.rand(2, n, 1, 1, 1) * (25 - side)).long()
     d = torch.arange(24).view(24, 1) - corner[0], torch.arange(24) - corner[1]
     return (d[0] >= 0) & (d[0] < side) & (d[1] >= 0) & (d[1] < side)
 
+
 net = nn.Sequential(
-    nn.Conv2d(G, 8 * G, 4, 2, groups=G), nn.ReLU(),
-    nn.Conv2d(8 * G, 16 * G, 3, 2, groups=G), nn.ReLU(),
-    nn.Conv2d(16 * G, 8 * G, 5, groups=G), nn.Flatten(), nn.Unflatten(1, (G, 8)))
+    nn.Conv2d(G, 8 * G, 4, 2, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(8 * G, 16 * G, 3, 2, groups=G),
+    nn.ReLU(),
+    nn.Conv2d(16 * G, 8 * G, 5, groups=G),
+    nn.Flatten(),
+    nn.Unflatten(1, (G, 8)),
+)
 adam = torch.optim.Adam(net.parameters(), 6e-3)
 for _ in range(130):
     x, y = views(16 * S)

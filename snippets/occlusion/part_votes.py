@@ -4,6 +4,7 @@ The idea of compositional networks (Kortylewski and others, CVPR 2020), on pixel
 is explained by the class or by an occluder, whichever is likelier. Nothing else differs
 from the plain model. Shapes: digits x (N, 64), log-likelihoods (N, 10, 64).
 """
+
 import torch
 from sklearn.datasets import load_digits
 
@@ -12,20 +13,24 @@ X, Y = map(torch.from_numpy, load_digits(return_X_y=True))
 X, SIDES, SEEDS = X / 16, (0, 2, 3, 4, 5), range(5)
 PRIOR = 0.2  # expected share of hidden pixels; their gray value is uniform in [0, 1]
 
+
 def log_likelihood(x, mean, std):  # of each pixel under each class, Gaussian
     z = (x[:, None] - mean) / std
     return -z.square() / 2 - (std * (2 * torch.pi) ** 0.5).log()
+
 
 def explain(pixels, prior):
     """Class scores when a pixel may be hidden, and which pixels are then taken so."""
     seen, hidden = pixels + torch.tensor(1 - prior).log(), torch.tensor(prior).log()
     return torch.maximum(seen, hidden).sum(2), hidden > seen
 
+
 def hide(x, side):  # a random square of random gray values
     corner = torch.randint(9 - side, (2, len(x), 1, 1))
     d = torch.arange(8).view(8, 1) - corner[0], torch.arange(8) - corner[1]
     hole = (d[0] >= 0) & (d[0] < side) & (d[1] >= 0) & (d[1] < side)
     return torch.where(hole.flatten(1), torch.rand_like(x), x), hole.flatten(1)
+
 
 accuracy = torch.zeros(2, len(SIDES), len(SEEDS))
 found = torch.zeros(2, len(SEEDS))  # hits and false alarms of the occluder map
@@ -52,5 +57,7 @@ for j, side in enumerate(SIDES):
     for name, a in zip(("plain", "may abstain"), accuracy[:, j]):
         print(f" {name} {a.mean():.2f} ({a.min():.2f}-{a.max():.2f})", end="")
     print()
-print(f"taken as hidden, at 25%: {found[0].mean():.2f} of the hidden pixels, "
-      f"{found[1].mean():.2f} of the others ({len(SEEDS)} seeds)")
+print(
+    f"taken as hidden, at 25%: {found[0].mean():.2f} of the hidden pixels, "
+    f"{found[1].mean():.2f} of the others ({len(SEEDS)} seeds)"
+)

@@ -3,6 +3,7 @@
 Zeiler and Fergus, ECCV 2014. 100 faces and 100 other patches x (N, S, 25, 25), each
 standardized, so that 0 is its mean gray. Five CNNs side by side (groups).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,13 @@ x, y = X[split], Y[split]
 x = (x - x.mean((2, 3), True)) / x.std((2, 3), keepdim=True)
 
 net = nn.Sequential(
-    nn.Conv2d(S, 8 * S, 5, 2, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, 8 * S, 3, 2, groups=S), nn.ReLU(),
-    nn.Conv2d(8 * S, S, 5, groups=S), nn.Flatten())
+    nn.Conv2d(S, 8 * S, 5, 2, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, 8 * S, 3, 2, groups=S),
+    nn.ReLU(),
+    nn.Conv2d(8 * S, S, 5, groups=S),
+    nn.Flatten(),
+)
 adam = torch.optim.Adam(net.parameters(), 3e-3)
 for i in torch.randint(100, (100, 32)):
     mirrored = torch.rand(32, 1, 1, 1) < 0.5
@@ -28,11 +33,13 @@ for i in torch.randint(100, (100, 32)):
     adam.zero_grad(), loss.backward(), adam.step()
 x, y = x[100:], y[100:]
 
+
 @torch.no_grad()
 def drop(rows, columns, gray):  # how far the faces' scores fall, for each seed
     covered = x.clone()
     covered[:, :, rows, columns] = gray
     return ((score - net(covered)) * y).sum(0) / y.sum(0)
+
 
 score, every = net(x).detach(), slice(None)
 accuracy = ((score > 0) == y).double().mean(0)
@@ -40,9 +47,10 @@ eyes, mouth = slice(7, 13), slice(16, 22)
 print(f"accuracy {accuracy.mean():.2f} ({accuracy.min():.2f}-{accuracy.max():.2f})")
 d = {}
 for name, rows, gray in (
-    ("eyes, mean gray", eyes, 0.0), ("mouth, mean gray", mouth, 0.0),
+    ("eyes, mean gray", eyes, 0.0),
+    ("mouth, mean gray", mouth, 0.0),
     ("mouth, bright", mouth, 1.5),
-):  # fmt: skip
+):
     v = d[name] = drop(rows, every, gray)
     print(f"bar over {name:17} score falls by", end=" ")
     print(f"{v.mean():.1f} ({v.min():.1f} to {v.max():.1f})")
@@ -53,8 +61,13 @@ axes[0].imshow(X[:100].mean(0).numpy(), cmap="gray"), axes[0].set_title("mean fa
 for ax, gray, name in zip(axes[1:], (0.0, 1.5), ("gray square", "bright square")):
     corners = [slice(r, r + 7) for r in range(0, 19, 3)]
     grid = [[drop(r, c, gray).mean() for c in corners] for r in corners]
-    image = ax.imshow(torch.tensor(grid).numpy(), cmap="coolwarm", vmin=-6, vmax=6,
-                      extent=(0, 25, 25, 0))
+    image = ax.imshow(
+        torch.tensor(grid).numpy(),
+        cmap="coolwarm",
+        vmin=-6,
+        vmax=6,
+        extent=(0, 25, 25, 0),
+    )
     ax.set_title(name)
 plt.setp(axes, xticks=[], yticks=[]), fig.tight_layout()
 fig.colorbar(image, ax=axes, label="score falls by", shrink=0.8), plt.show()

@@ -4,12 +4,14 @@ Otsu (1979) picks the global threshold that separates two classes of gray best. 
 and Pietikainen (2000) use mean m and standard deviation s of a window: m (1 + k (s / R
 - 1)). Two box filters, so a convolution. skimage.data.page is a real photographed page.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from skimage import data
 
 torch.set_default_dtype(torch.float64)
+
 
 def otsu(gray):
     """Gray level 0-255 with the largest variance between the classes <= t and > t."""
@@ -20,6 +22,7 @@ def otsu(gray):
     apart = total / below - (total[-1] - total) / above  # difference of the class means
     return torch.nan_to_num(below * above * apart**2, nan=-1.0).argmax().item()
 
+
 def sauvola(gray, window=25, k=0.2, R=128.0):
     """Threshold for every pixel of gray (H, W)."""
     pad = (window // 2,) * 4
@@ -27,6 +30,7 @@ def sauvola(gray, window=25, k=0.2, R=128.0):
     mean, square = F.avg_pool2d(F.pad(stack, pad, "reflect"), window, 1)[:, 0]
     std = (square - mean**2).clamp(min=0).sqrt()
     return mean * (1 + k * (std / R - 1))
+
 
 page = torch.tensor(data.page()).double()  # (191, 384)
 black = {"Otsu": page <= otsu(page), "Sauvola": page < sauvola(page)}
@@ -36,8 +40,10 @@ for name, ink in black.items():
     print(f"{name:8} {left:15.2f} {right:11.2f}")
     assert right < 0.2 and (left > 0.9 if name == "Otsu" else left < 0.2)
 
+
 def f1(ink, truth):
     return 2 * (ink & truth).sum() / (ink.sum() + truth.sum())
+
 
 truth = black["Sauvola"]  # known ink, under light that falls off to the left
 print("light at left   F1 Otsu       F1 Sauvola, 5 seeds (min to max)")

@@ -4,6 +4,7 @@ The classic scheme (LeCun et al. 1998): an image per character, a class per char
 Real handwritten digits: train on the first half of scikit-learn's file, read lines of
 n digits from the second half, in the file's order.
 """
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -13,10 +14,16 @@ images, labels = load_digits(return_X_y=True)
 x = torch.tensor(images).view(-1, 1, 8, 8) / 16  # (1797, 1, 8, 8)
 y = torch.tensor(labels)
 
+
 def fit(steps=150):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
     )
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(steps):
@@ -26,6 +33,7 @@ def fit(steps=150):
         loss.backward()
         optimizer.step()
     return net
+
 
 share = torch.zeros(5, 4)
 lengths = torch.tensor([1, 5, 10, 20])

@@ -4,6 +4,7 @@ Handwritten 16-digit numbers (scikit-learn's digits) that obey Luhn's rule, as o
 cards. A small CNN reads each digit. A number that breaks the rule is rejected, or
 repaired: of all changes of one digit that mend it, the most probable.
 """
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -12,15 +13,22 @@ torch.set_default_dtype(torch.float64)
 data = load_digits()
 x, y = torch.tensor(data.images)[:, None] / 16, torch.tensor(data.target)
 
+
 def luhn_sum(numbers):
     """(..., n) digits -> 0 where valid. From the right, every second one is doubled."""
     plain, double = numbers.flip(-1)[..., ::2], 2 * numbers.flip(-1)[..., 1::2]
     return (plain.sum(-1) + (double - 9 * (double > 9)).sum(-1)) % 10
 
+
 def fit(steps=150):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 10),
     )
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(steps):
@@ -31,6 +39,7 @@ def fit(steps=150):
         optimizer.step()
     return net
 
+
 def repair(number, log_probs):
     """Best valid number among all with one digit changed. (n,), (n, 10) -> (n,)"""
     n = len(number)
@@ -39,6 +48,7 @@ def repair(number, log_probs):
     gain = log_probs - log_probs.gather(1, number[:, None])
     gain[luhn_sum(options) != 0] = -torch.inf
     return options.flatten(0, 1)[gain.argmax()]
+
 
 rows = []
 for seed in range(5):

@@ -4,6 +4,7 @@ Convolution, recurrence, transcription (Shi, Bai and Yao 2017). Lines of 3 or 4
 handwritten digits, gaps of -1 to 2 columns; the loss sees images and texts only. The
 test lines are made of other digits. CER: edit distance over length of the texts.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from sklearn.datasets import load_digits
@@ -13,6 +14,7 @@ torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 digits, order = load_digits(), torch.randperm(1797)
 glyphs = [torch.tensor(g[:, g.any(0)]) / 16 for g in digits.images]  # (8, w)
+
 
 def make_lines(count, pool):
     """Images (count, 1, 8, 40) and texts; letters are digit + 1, 0 is the blank."""
@@ -25,9 +27,16 @@ def make_lines(count, pool):
         texts.append((digits.target[picks] + 1).tolist())
     return images.clamp(max=1), texts
 
+
 conv = nn.Sequential(
-    nn.Conv2d(1, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(12, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(), nn.Flatten(1, 2),
+    nn.Conv2d(1, 12, 3, padding=1),
+    nn.BatchNorm2d(12),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(12, 24, 3, padding=1),
+    nn.BatchNorm2d(24),
+    nn.ReLU(),
+    nn.Flatten(1, 2),
 )
 rnn, out = nn.GRU(96, 24, bidirectional=True, batch_first=True), nn.Linear(48, 11)
 parameters = [p for part in (conv, rnn, out) for p in part.parameters()]
@@ -46,8 +55,10 @@ for _ in range(300):
     optimizer.step()
     plan.step()
 
+
 def collapse(path):
     return [k for k, before in zip(path, [0] + path) if k not in (0, before)]
+
 
 def edit_distance(a, b):
     row = list(range(len(b) + 1))
@@ -56,6 +67,7 @@ def edit_distance(a, b):
         for j, y in enumerate(b, 1):
             row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
     return row[-1]
+
 
 images, texts = make_lines(200, order[1200:])
 probs = out(rnn(conv.eval()(images).mT)[0]).softmax(2).detach()  # (200, 20, 11)

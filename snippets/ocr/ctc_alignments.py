@@ -4,6 +4,7 @@ Connectionist temporal classification (Graves et al. 2006). T frames, letters a 
 and a blank. Three ways must agree: all 3^T paths one by one, the forward algorithm over
 the text with blanks between its letters, and PyTorch's ctc_loss.
 """
+
 import itertools
 import math
 
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
 
+
 def collapse(path):
     """Merge repeats, then drop blanks: (1, 1, 0, 1, 2) -> (1, 1, 2)."""
     return tuple(k for k, _ in itertools.groupby(path) if k != 0)
+
 
 def forward_probability(probs, text):
     """Dynamic programming over 2 len(text) + 1 states. probs: (T, classes)."""
@@ -32,6 +35,7 @@ def forward_probability(probs, text):
             alpha.append(total * frame[k])
     return sum(alpha[-2:])  # end on the last letter or on the blank after it
 
+
 def brute_force(probs, text):
     """Probability of all paths that collapse to the text, and their number."""
     T, classes = probs.shape
@@ -39,6 +43,7 @@ def brute_force(probs, text):
     fitting = [path for path in paths if collapse(path) == text]
     rows = probs.tolist()
     return sum(math.prod(map(list.__getitem__, rows, p)) for p in fitting), len(fitting)
+
 
 print("text  T  alignments")
 for text, T in (("ab", 5), ("aa", 5), ("aba", 3), ("aa", 3), ("aa", 2)):

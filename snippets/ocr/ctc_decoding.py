@@ -4,6 +4,7 @@ Greedy decoding takes each frame's best symbol, but a text's probability is a su
 paths. Random frames (T = 6, 3 letters and a blank); the truth comes from collapsing all
 4^6 paths. Prefix beam search as in Hannun et al. 2014, without a language model.
 """
+
 import itertools
 from collections import defaultdict
 
@@ -11,11 +12,14 @@ import torch
 
 torch.set_default_dtype(torch.float64)
 
+
 def collapse(path):
     return tuple(k for k, _ in itertools.groupby(path) if k != 0)
 
+
 def greedy(probs):
     return collapse(probs.argmax(1).tolist())
+
 
 def beam_search(probs, width):
     """Best text, keeping width prefixes a frame. probs: (T, classes), 0 is blank."""
@@ -33,15 +37,18 @@ def beam_search(probs, width):
         beam = dict(sorted(new.items(), key=lambda item: -sum(item[1]))[:width])
     return max(beam, key=lambda prefix: sum(beam[prefix]))
 
+
 T, classes = 6, 4
 paths = torch.cartesian_prod(*[torch.arange(classes)] * T)  # (4096, 6)
 texts = [collapse(path) for path in paths.tolist()]
 index = {text: n for n, text in enumerate(dict.fromkeys(texts))}
 owner = torch.tensor([index[text] for text in texts])
 
+
 def exact(probs):
     """Probability of every text, from all paths."""
     return torch.zeros(len(index)).index_add(0, owner, probs[range(T), paths].prod(1))
+
 
 widths, best = (1, 2, 4, 16), torch.zeros(5, 5)
 for seed in range(5):

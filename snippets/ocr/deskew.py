@@ -4,6 +4,7 @@ A real photographed page (skimage.data.page), turned by known angles. At the rig
 ink gathers in the rows of text, so the variance of ink per row is largest. The page
 has a skew of its own, so the estimates must differ from the truth by a constant.
 """
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import gaussian_filter, rotate
@@ -13,11 +14,14 @@ page = data.page() / 255.0  # (191, 384)
 ink = gaussian_filter(page, 8) - gaussian_filter(page, 2)  # darker than around
 ink = np.clip(ink, 0, None)[::2, ::2]  # (96, 192)
 
+
 def turn(image, degrees):
     return rotate(image, degrees, reshape=False, order=1)
 
+
 def sharpness(image, degrees):
     return np.var(turn(image, degrees).sum(1))
+
 
 def skew(image):
     """The angle that makes the rows sharpest: in steps of 1, then of 0.1 degrees."""
@@ -25,6 +29,7 @@ def skew(image):
     best = coarse[np.argmax([sharpness(image, a) for a in coarse])]
     fine = best + np.arange(-1, 1.01, 0.1)
     return fine[np.argmax([sharpness(image, a) for a in fine])]
+
 
 true = np.random.default_rng(0).uniform(-12, 12, 15)
 difference = np.array([skew(turn(ink, -angle)) - angle for angle in true])

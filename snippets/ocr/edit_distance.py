@@ -4,7 +4,9 @@ Levenshtein (1966) distance: the fewest insertions, deletions and substitutions.
 table of dynamic programming against brute force, which tries every chain of edits.
 CER divides the distance by the length of the true text, WER does so with words.
 """
+
 import itertools
+
 
 def edit_distance(a, b):
     """Rows of the table D[i][j] = distance from a[:i] to b[:j], kept one at a time."""
@@ -15,12 +17,14 @@ def edit_distance(a, b):
             row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
     return row[-1]
 
+
 def neighbors(text, alphabet):
     for i in range(len(text) + 1):
         for c in alphabet:
             yield text[:i] + c + text[i:]
             yield text[:i] + c + text[i + 1 :]
         yield text[:i] + text[i + 1 :]
+
 
 def brute_force(start, alphabet, longest):
     """Distance to every text, by breadth-first search through single edits."""
@@ -31,6 +35,7 @@ def brute_force(start, alphabet, longest):
         frontier = [t for t in reached if t not in distance and len(t) <= longest]
         distance.update((t, steps) for t in frontier)
     return distance
+
 
 words = ["".join(p) for n in range(5) for p in itertools.product("ab", repeat=n)]
 for a in words:

@@ -4,6 +4,7 @@ Handwritten digits on a 12 x 12 ground. Two nets train alike, one on the images 
 are, one on normalized ones: polarity from the median, gray stretched to 0-1, center of
 mass moved to the middle. The tests change the images before that step.
 """
+
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
@@ -13,6 +14,7 @@ digits = load_digits()
 x = torch.tensor(digits.images)[:, None] / 16
 x = nn.functional.pad(x, (2, 2, 2, 2))  # (1797, 1, 12, 12)
 y = torch.tensor(digits.target)
+
 
 def normalize(x):
     """Light ink on dark ground, gray from 0 to 1, center of mass in the middle."""
@@ -26,6 +28,7 @@ def normalize(x):
         out[n, 0] = image.roll((5.5 - mass).round().int().tolist(), (0, 1))
     return out
 
+
 changes = {
     "as trained": lambda x: x,
     "inverted": lambda x: 1 - x,
@@ -33,10 +36,16 @@ changes = {
     "shifted by 2": lambda x: x.roll((2, -2), (2, 3)),
 }
 
+
 def fit(x, y, steps=150):
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(576, 10),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(576, 10),
     )
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(steps):
@@ -46,6 +55,7 @@ def fit(x, y, steps=150):
         loss.backward()
         optimizer.step()
     return net
+
 
 share = torch.zeros(3, 2, 4)
 for seed in range(3):

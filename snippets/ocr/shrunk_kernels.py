@@ -4,6 +4,7 @@ PSENet (Wang et al. 2019) and DBNet (Liao et al. 2020) learn a smaller region in
 each text and grow it back. One small FCN learns both maps of the same scenes: 2 or 3
 lines of handwritten digits, 0 or 1 empty rows apart. Boxes are connected components.
 """
+
 import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
@@ -11,6 +12,7 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 glyphs = torch.tensor(load_digits().images) / 16  # (1797, 8, 8)
+
 
 def scene(size=32, shrink=2):
     """Image (32, 32), target maps (2, 32, 32), boxes (y1, x1, y2, x2)."""
@@ -26,6 +28,7 @@ def scene(size=32, shrink=2):
         boxes.append((y, x, y2, x2))
     return image, maps, boxes
 
+
 def find_boxes(mask, grow):
     """Boxes (y1, x1, y2, x2) around components, specks left out, grown on all sides."""
     slices = ndimage.find_objects(ndimage.label(mask.numpy())[0])
@@ -33,11 +36,13 @@ def find_boxes(mask, grow):
     boxes = [b for b in boxes if (b[2] - b[0]) * (b[3] - b[1]) >= 8]
     return [(y1 - grow, x1 - grow, y2 + grow, x2 + grow) for y1, x1, y2, x2 in boxes]
 
+
 def iou(a, b):
     height = max(min(a[2], b[2]) - max(a[0], b[0]), 0)
     inter = height * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
     area_a, area_b = ((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b))
     return inter / (area_a + area_b - inter)
+
 
 def f1(masks, truths, grow):
     """Hits at IoU 0.5; no two true lines overlap, so no found box hits two."""
@@ -45,9 +50,11 @@ def f1(masks, truths, grow):
     hits = sum(iou(a, b) > 0.5 for f, t in zip(found, truths) for a in f for b in t)
     return 2 * hits / (sum(map(len, found)) + sum(map(len, truths)))
 
+
 def block(inputs, dilation):
     conv = nn.Conv2d(inputs, 8, 3, padding=dilation, dilation=dilation)
     return [conv, nn.BatchNorm2d(8), nn.ReLU()]
+
 
 scores = torch.zeros(3, 4)
 for seed in range(3):

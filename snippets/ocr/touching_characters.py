@@ -4,12 +4,14 @@ Lines of 8 handwritten digits (scikit-learn), each trimmed to its ink, with a fi
 of columns. The cutter knows no shapes: it cuts wherever the vertical projection, the
 ink per column, is at most a threshold. A line counts if it falls into 8 pieces.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from sklearn.datasets import load_digits
 
 torch.set_default_dtype(torch.float64)
 glyphs = [torch.tensor(g[:, g.any(0)]) / 16 for g in load_digits().images]  # (8, w)
+
 
 def line(gap, generator, n=8):
     """Image (8, W) of n random digits; gap -1 lets neighbors overlap by one column."""
@@ -21,10 +23,12 @@ def line(gap, generator, n=8):
         x += glyph.shape[1] + gap
     return image[:, : x - gap + 1]
 
+
 def cuts(image, threshold):
     """First columns of the runs with more ink than the threshold."""
     ink = image.sum(0) > threshold
     return (ink[1:] & ~ink[:-1]).nonzero()[:, 0] + 1
+
 
 gaps, thresholds = (2, 1, 0, -1), (0, 0.5, 1, 1.5, 2)
 share = torch.zeros(5, len(gaps), len(thresholds))

@@ -43,6 +43,8 @@ for seed in range(5):
     b = keras.layers.BatchNormalization()(x, training=True)
     assert torch.allclose(a, b * scale, atol=1e-4) and (scale > 1.1).all()
 
-print(f"batch mean taken over in 10 steps: {share:.2f} (momentum 0.1 or 0.9),",
-      f"{1 - 0.99**10:.2f} (Keras default)")
+print(
+    f"batch mean taken over in 10 steps: {share:.2f} (momentum 0.1 or 0.9),",
+    f"{1 - 0.99**10:.2f} (Keras default)",
+)
 print("eps 1e-3 shrinks outputs of small variance by more than 10 % (5 seeds)")

@@ -45,7 +45,9 @@ for seed in range(5):
 
 for size, rows in table.items():
     turns, nodes = (sorted(column) for column in zip(*rows))
-    print(f"input of size {size}: {turns[0]}-{turns[-1]} turns,",
-          f"{nodes[0]}-{nodes[-1]} graph nodes (5 seeds)")
+    print(
+        f"input of size {size}: {turns[0]}-{turns[-1]} turns,",
+        f"{nodes[0]}-{nodes[-1]} graph nodes (5 seeds)",
+    )
 assert min(n for n in table[0.01]) > max(n for n in table[1.0])
 print("gradients equal those of the unrolled loop: < 1e-12, relative")

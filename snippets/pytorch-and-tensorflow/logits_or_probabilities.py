@@ -42,8 +42,10 @@ assert min(wrong) > floor > 5 * right[-1]
 assert abs(good.median() - bad.median()) < 0.02  # most runs seem well
 assert (good > 0.9).all() and bad.min() < 0.9  # but some runs lose a class
 for name, curve, hits in ("logits", right, good), ("softmax first", wrong, bad):
-    print(f"{name:13}: loss {curve[-1]:.2f}, median accuracy {hits.median():.2f}",
-          f"({hits.min():.2f}-{hits.max():.2f}, {S} splits)")
+    print(
+        f"{name:13}: loss {curve[-1]:.2f}, median accuracy {hits.median():.2f}",
+        f"({hits.min():.2f}-{hits.max():.2f}, {S} splits)",
+    )
 print(f"floor log(1 + 9 / e) = {floor:.2f}")
 
 plt.figure(figsize=(6, 3.2), layout="constrained")

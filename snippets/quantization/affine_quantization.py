@@ -10,17 +10,21 @@ import torch
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 
+
 def parameters(lo, hi, qmin, qmax):
     lo, hi = min(lo, 0.0), max(hi, 0.0)  # the range must contain zero
     s = (hi - lo) / (qmax - qmin)
     return s, qmin - round(lo / s)  # z is an integer, so zero is a grid point
 
+
 def quantize(x, s, z, qmin, qmax):
     q = torch.round(x / s) + z  # round half to even
     return q.clamp(qmin, qmax).to(torch.int64)  # clip, do not wrap around
 
+
 def dequantize(q, s, z):
     return s * (q - z)
+
 
 ties = torch.tensor([-1.5, -0.5, 0.5, 1.5, 2.5])
 print("half to even:", quantize(ties, 1.0, 0, -8, 7).tolist())
@@ -39,8 +43,10 @@ for seed in range(5):
         gap.append(((fake - y).abs() > 1e-6).double().mean())
         assert dequantize(quantize(0 * x, s, z, qmin, qmax), s, z).abs().max() == 0
 print(f"{len(gap)} tensors, zero exact in all")
-print(f"error inside the range at most {max(inside):.2f} s, "
-      f"clipped values at 8 bits at least {min(outside[::3]):.0f} s")
+print(
+    f"error inside the range at most {max(inside):.2f} s, "
+    f"clipped values at 8 bits at least {min(outside[::3]):.0f} s"
+)
 assert max(inside) <= 0.5 + 1e-9 and min(outside[::3]) > 10
 assert max(gap) < 1e-3  # at a tie, x * (1 / s) may round otherwise than x / s
 print("equal to torch.fake_quantize_per_tensor_affine in > 99.9 % of the values")

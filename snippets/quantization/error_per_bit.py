@@ -12,22 +12,27 @@ torch.manual_seed(0)
 SEEDS, N = 5, 10_000
 bits = torch.arange(2, 11)
 
+
 def quantized(x, c, bits):  # 2**bits levels that tile [-c, c]
     s = 2 * c / 2**bits
     return ((torch.floor(x / s) + 0.5) * s).clamp(-c + s / 2, c - s / 2)
 
+
 def sqnr(x, y):  # decibels, one per seed
     return 10 * torch.log10(x.square().mean(1) / (x - y).square().mean(1))
+
 
 def best_clip(x, bits):
     clips = torch.linspace(0.5, 6, 56)
     return torch.stack([sqnr(x, quantized(x, c, bits)) for c in clips]).amax(0)
 
+
 u, g = 2 * torch.rand(SEEDS, N) - 1, torch.randn(SEEDS, N)
 curves = {
     "uniform": [sqnr(u, quantized(u, 1.0, b)) for b in bits],
     "Gaussian, min-max": [sqnr(g, quantized(g, g.abs().max(), b)) for b in bits],
-    "Gaussian, best clip": [best_clip(g, b) for b in bits]}
+    "Gaussian, best clip": [best_clip(g, b) for b in bits],
+}
 noise = (quantized(u, 1.0, 4) - u).square().mean(1) / ((2 / 2**4) ** 2 / 12)
 print(f"noise power over s^2/12: {noise.min():.2f} to {noise.max():.2f}, n={SEEDS}")
 slope = {}

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
 
+
 def codes(x, s, z, qmin, qmax):
     return (torch.round(x / s) + z).clamp(qmin, qmax).to(torch.int32)
+
 
 def integer_sums(qx, zx, qw, qb):
     k = qw.shape[-1]
@@ -21,14 +23,17 @@ def integer_sums(qx, zx, qw, qb):
     shift = zx * qw.sum((1, 2, 3))  # known before inference
     return sums + (qb - shift).to(torch.int32).view(-1, 1, 1)
 
+
 def fixed_point(m):  # m = m0 / 2**(n + 31), m0 an int32 of full precision
     n = -torch.floor(torch.log2(m)).to(torch.int64) - 1
     return torch.round(m * 2.0 ** (n + 31)).clamp(max=2**31 - 1).to(torch.int64), n
+
 
 def requantize(sums, m0, n, zy):  # multiply, round, shift: no float
     n = (n + 31).view(-1, 1, 1)
     product = sums.to(torch.int64) * m0.view(-1, 1, 1) + (1 << (n - 1))
     return ((product >> n) + zy).clamp(0, 255)
+
 
 gaps, steps, peaks = [], [], []
 for seed in range(5):

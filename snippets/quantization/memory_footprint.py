@@ -9,18 +9,31 @@ import io
 import torch
 from torch import nn
 
+
 def mobilenet(device):
     def conv(i, o, k, stride=1, groups=1):
         return [nn.Conv2d(i, o, k, stride, k // 2, groups=groups), nn.ReLU()]
-    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
-            *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+
+    plan = [
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        *[(512, 1)] * 5,
+        (1024, 2),
+        (1024, 1),
+    ]
     layers, c = conv(3, 32, 3, 2), 32
     for o, stride in plan:  # depthwise 3x3, then pointwise 1x1
         layers += conv(c, c, 3, stride, c) + conv(c, o, 1)
         c = o
-    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                        nn.Linear(c, 1000))
+    net = nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 1000)
+    )
     return net.to(device)
+
 
 def peak_values(net, size):  # input and output of a layer live at the same time
     x, peak = torch.empty(1, 3, size, size, device="meta"), 0  # shapes, no data
@@ -30,6 +43,7 @@ def peak_values(net, size):  # input and output of a layer live at the same time
             peak = max(peak, x.numel() + y.numel())
         x = y
     return peak
+
 
 def as_int8(state):  # per output channel: int8 weights, float32 scales, int32 biases
     packed = {}
@@ -42,9 +56,11 @@ def as_int8(state):  # per output channel: int8 weights, float32 scales, int32 b
         packed[name], packed[name + ".scale"] = q.to(torch.int8), s
     return packed
 
+
 def saved(state):
     torch.save(state, file := io.BytesIO())
     return file.tell()
+
 
 torch.manual_seed(0)
 state = mobilenet("cpu").state_dict()
@@ -55,8 +71,10 @@ weights = sum(w.numel() for w in state.values())
 meta, total = mobilenet("meta"), {}
 for size in (224, 1024):
     a = peak_values(meta, size)
-    print(f"{size} px: weights {4 * weights / 1e6:.0f} MB, "
-          f"activations {4 * a / 1e6:.0f} MB")
+    print(
+        f"{size} px: weights {4 * weights / 1e6:.0f} MB, "
+        f"activations {4 * a / 1e6:.0f} MB"
+    )
     for name, w_bytes, a_bytes in (("int8 weights only", 1, 4), ("all int8", 1, 1)):
         total[size, name] = 4 * (weights + a) / (w_bytes * weights + a_bytes * a)
         print(f"  {name:18} memory {total[size, name]:.1f} times smaller")

@@ -13,7 +13,11 @@ import onnx
 import onnxruntime as ort
 import torch
 from onnxruntime.quantization import (
-    CalibrationDataReader, QuantType, quantize_dynamic, quantize_static)
+    CalibrationDataReader,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
 from sklearn.datasets import load_digits
 
 X, Y = load_digits(return_X_y=True)
@@ -25,6 +29,7 @@ r1 = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (h0, w1)  h1 = Relu (r1)
 r2 = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (h1, w2)  h2 = Relu (r2)
 y = Conv (h2, w3) }"""
 
+
 def fit(x, y):
     weights, f = [], torch.from_numpy(x)
     for c, o, stride in (1, 32, 1), (32, 64, 2), (64, 64, 2):
@@ -34,6 +39,7 @@ def fit(x, y):
     gram = a.T @ a + 1e-3 * a.square().sum() * torch.eye(a.shape[1])
     head = torch.linalg.solve(gram, a.T @ target).T
     return [*weights, head.float().reshape(10, 64, 2, 2)]
+
 
 def save(weights, path, int8=False):
     unpack, tensors = "", {}
@@ -48,8 +54,10 @@ def save(weights, path, int8=False):
         model.graph.initializer.append(onnx.numpy_helper.from_array(v.numpy(), name))
     onnx.save(model, path)
 
+
 class Sample(list, CalibrationDataReader):
     get_next = lambda self: self.pop() if self else None
+
 
 def run(path, x, compiled=True):
     options = ort.SessionOptions()
@@ -61,6 +69,7 @@ def run(path, x, compiled=True):
     times = timeit.repeat(lambda: session.run(None, {"x": x}), number=1, repeat=7)
     ops = {node.op_type for node in onnx.load(path + ".optimized").graph.node}
     return y, min(times), (ops & {"ConvInteger", "QLinearConv"} or {"Conv"}).pop()
+
 
 kinds = "float", "weight-only", "dynamic", "static", "simulated"
 results, kernel = [], {}
@@ -78,8 +87,10 @@ for seed in range(5):
 accuracy, size, t = np.array(results).reshape(5, 5, 3).T  # each (kind, seed)
 smaller, slower = (size[0] / size).min(1), np.median(t / t[0], 1)
 for k, a in enumerate(accuracy):
-    print(f"{kinds[k]:11} {kernel[k]:11} accuracy {a.mean():.2f} "
-          f"({a.min():.2f}-{a.max():.2f}, n=5), bytes / {smaller[k]:.1f}")
+    print(
+        f"{kinds[k]:11} {kernel[k]:11} accuracy {a.mean():.2f} "
+        f"({a.min():.2f}-{a.max():.2f}, n=5), bytes / {smaller[k]:.1f}"
+    )
 assert smaller[1:].min() > 3.5 and np.abs(accuracy - accuracy[0]).max() < 0.02
 assert slower[[1, 2, 4]].min() > 1.1 and slower[4] > 1.5 * slower[3]
 print("slower than float: weight-only, dynamic, simulated")

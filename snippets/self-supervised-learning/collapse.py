@@ -3,6 +3,7 @@
 SimSiam: Chen and He, arXiv 2011.10566. VICReg: Bardes, Ponce, LeCun, arXiv
 2105.04906. Digits (N, 1, 8, 8) -> embeddings z (N, 32), predictions p (N, 32).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -34,16 +35,26 @@ losses = {  # of the embeddings of two views, a and b, and the predictor p
     "- no stop-gradient": lambda a, b, p: cosine(p(a), b) + cosine(p(b), a),
     "- no predictor": lambda a, b, p: cosine(a, b.detach()) + cosine(b, a.detach()),
     "variance hinge": lambda a, b, p: (
-        F.mse_loss(a, b) + low_variance(a) + low_variance(b))}
+        F.mse_loss(a, b) + low_variance(a) + low_variance(b)
+    ),
+}
 spread = torch.zeros(len(losses), len(SEEDS))
 for n, loss in enumerate(losses.values()):
     for m, seed in enumerate(SEEDS):
         torch.manual_seed(seed)
         net = nn.Sequential(
-            nn.Conv2d(1, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(),
-            nn.Linear(256, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 32))
+            nn.Conv2d(1, 16, 3, 2, 1),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(256, 32),
+            nn.BatchNorm1d(32),
+            nn.ReLU(),
+            nn.Linear(32, 32),
+        )
         predictor = nn.Sequential(
-            nn.Linear(32, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 32))
+            nn.Linear(32, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 32)
+        )
         weights = [*net.parameters(), *predictor.parameters()]
         sgd = torch.optim.SGD(weights, 0.1, momentum=0.9)
         for _ in range(100):

@@ -3,6 +3,7 @@
 Source: Chen and others, arXiv 2002.05709 (SimCLR). Embeddings of two views of
 the same N images: a (N, d) and b (N, d), rows in the same order.
 """
+
 import math
 
 import torch

@@ -1,6 +1,7 @@
 """Pretext features hardly beat random ones under a linear probe here.
 
 Digits x (N, 1, 8, 8) -> features (N, 128). Labels y (N,): only probe and last row."""
+
 from itertools import product
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+
 torch.set_default_dtype(torch.float64)
 images, y = load_digits(return_X_y=True)
 x, y = torch.tensor(images / 16).view(-1, 1, 8, 8), torch.tensor(y)
@@ -32,15 +34,22 @@ def inpainting(net, head, x):  # Pathak 2016: what was in the hidden 4 x 4 squar
     return F.mse_loss(head(net(x * ~hole)).view_as(x)[hole], x[hole])
 
 
-ROWS = {"pixels": (None, 1), "random": (None, 1),
-        "rotation": (rotation, 4), "position": (position, 9),
-        "inpainting": (inpainting, 64), "labels": (None, 10)}
+ROWS = {
+    "pixels": (None, 1),
+    "random": (None, 1),
+    "rotation": (rotation, 4),
+    "position": (position, 9),
+    "inpainting": (inpainting, 64),
+    "labels": (None, 10),
+}
 SEEDS, score = 5, torch.zeros(5, len(ROWS))  # seed, row
 for seed, n in product(range(SEEDS), range(len(ROWS))):
     torch.manual_seed(seed)  # for all rows the same split, weights, probe labels
     pool, test = torch.randperm(len(x)).split([1297, 500])
-    layers = [(nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o),
-               nn.MaxPool2d(2), nn.ReLU()) for i, o in ((1, 16), (16, 32))]
+    layers = [
+        (nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o), nn.MaxPool2d(2), nn.ReLU())
+        for i, o in ((1, 16), (16, 32))
+    ]
     net = nn.Sequential(*layers[0], *layers[1], nn.Flatten())
     task, out = list(ROWS.values())[n]
     head = nn.Linear(64 if task is position else 128, out)

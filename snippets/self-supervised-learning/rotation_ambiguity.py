@@ -3,6 +3,7 @@
 Gidaris and others, arXiv 1803.07728. Digits x (N, 1, 8, 8) turned by 0, 90, 180
 or 270 degrees; the network, never shown which digit it is, names the turn.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -17,9 +18,17 @@ count = torch.zeros(len(SEEDS), 10, 4)  # seed, digit, turns off (0 is right)
 for s, seed in enumerate(SEEDS):
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(128, 4))
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 4),
+    )
     fit, test = torch.randperm(len(x)).split([1297, 500])
     adam = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(200):

@@ -2,6 +2,7 @@
 
 Chen and others, arXiv 2002.05709. Digits x (N, 1, 8, 8), labels y (N,) only for
 the probe. Encoder output h (N, 128), projector output z (N, 32)."""
+
 from itertools import product
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch import nn
+
 torch.set_default_dtype(torch.float64)
 images, y = load_digits(return_X_y=True)
 x, y = torch.tensor(images / 16).view(-1, 1, 8, 8), torch.tensor(y)
@@ -40,8 +42,10 @@ for seed, n in product(range(SEEDS), range(3)):
     torch.manual_seed(seed)  # the same split, first weights and probe labels
     pool, test = torch.randperm(len(x)).split([1297, 500])
     few = torch.cat([pool[y[pool] == c][:10] for c in range(10)])
-    layers = [(nn.Conv2d(i, o, 3, stride=2, padding=1), nn.BatchNorm2d(o), nn.ReLU())
-              for i, o in ((1, 16), (16, 32))]
+    layers = [
+        (nn.Conv2d(i, o, 3, stride=2, padding=1), nn.BatchNorm2d(o), nn.ReLU())
+        for i, o in ((1, 16), (16, 32))
+    ]
     net = nn.Sequential(*layers[0], *layers[1], nn.Flatten())
     projector = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 32))
     adam = torch.optim.Adam([*net.parameters(), *projector.parameters()], 6e-3)

@@ -12,10 +12,12 @@ from skimage import data, filters, measure, morphology, segmentation
 photo = data.coins()
 count = 24  # by eye
 
+
 def labels_of(mask):  # connected components, specks and crumbs removed
     labels = measure.label(mask)
     sizes = np.bincount(labels.ravel())
     return measure.label(np.where(sizes[labels] > 200, labels, 0) > 0)
+
 
 otsu = labels_of(ndimage.binary_fill_holes(photo > filters.threshold_otsu(photo)))
 

@@ -13,9 +13,13 @@ torch.manual_seed(0)
 photo = torch.from_numpy(data.camera()[64:192, 160:288] / 255)[None, None]
 
 features = nn.Sequential(  # no padding, so a crop's border is nothing special
-    nn.Conv2d(1, 8, 5), nn.ReLU(), nn.MaxPool2d(2),  # 28 -> 24 -> 12
-    nn.Conv2d(8, 16, 5), nn.ReLU(), nn.MaxPool2d(2),  # 12 -> 8 -> 4
-)  # fmt: skip
+    nn.Conv2d(1, 8, 5),
+    nn.ReLU(),
+    nn.MaxPool2d(2),  # 28 -> 24 -> 12
+    nn.Conv2d(8, 16, 5),
+    nn.ReLU(),
+    nn.MaxPool2d(2),  # 12 -> 8 -> 4
+)
 dense = nn.Linear(16 * 4 * 4, 10)
 classifier = nn.Sequential(features, nn.Flatten(), dense)
 

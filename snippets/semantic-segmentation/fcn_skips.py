@@ -3,6 +3,7 @@
 Source: Long, Shelhamer, Darrell, arXiv 1411.4038: FCN-32s, -16s, -8s in miniature.
 Shapes: x (N, 1, 32, 32) -> maps at strides 8, 4, 2, 1 -> scores (N, 3, 32, 32).
 """
+
 import itertools
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 
+
 def scenes(n):  # disks (class 1) and lines one pixel thick (class 2) in noise
     y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     c = 8 + 16 * torch.rand(2, n, 1, 1)
@@ -20,6 +22,7 @@ def scenes(n):  # disks (class 1) and lines one pixel thick (class 2) in noise
     line = ((y - 16) * angle.cos() + (x - 16) * angle.sin() - offset).abs() < 0.6
     label = torch.where(line, 2, disk.long())
     return ((label > 0) + 0.2 * torch.randn(n, 32, 32))[:, None], label
+
 
 class FCN(nn.Module):
     def __init__(self):
@@ -37,6 +40,7 @@ class FCN(nn.Module):
             coarse = F.interpolate(answers[-1], scale_factor=2, mode="bilinear")
             answers.append(coarse + score(finer))
         return [F.interpolate(y, 32, mode="bilinear") for y in answers]
+
 
 iou = torch.zeros(5, 4, 3)  # seed, answer, class
 for seed in range(5):

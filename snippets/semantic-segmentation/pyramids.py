@@ -10,12 +10,15 @@ import torch.nn.functional as F
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 
+
 def conv(x, c, k=3, stride=1):
     weight = torch.randn(c, x.shape[1], k, k) / (k * x.shape[1] ** 0.5)
     return F.conv2d(x, weight, stride=stride, padding=k // 2)
 
+
 def spp(x):  # any (N, C, H, W) -> (N, 21 C)
     return torch.cat([F.adaptive_max_pool2d(x, n).flatten(1) for n in (4, 2, 1)], 1)
+
 
 def pyramid_pooling(x):  # (N, C, H, W) -> (N, 2 C, H, W)
     maps = [x]
@@ -24,11 +27,13 @@ def pyramid_pooling(x):  # (N, C, H, W) -> (N, 2 C, H, W)
         maps.append(F.interpolate(bins, x.shape[2:], mode="bilinear"))
     return torch.cat(maps, 1)
 
+
 def bottom_up(x):  # maps at strides 4, 8, 16
     maps = [conv(conv(x, 8, 3, 2).relu(), 8, 3, 2)]
     for _ in range(2):
         maps.append(conv(maps[-1].relu(), 8, 3, 2))
     return maps
+
 
 def top_down(maps):  # 1x1 laterals; each coarse map is doubled and added
     merged = [conv(maps[-1], 8, 1)]
@@ -36,11 +41,13 @@ def top_down(maps):  # 1x1 laterals; each coarse map is doubled and added
         merged.insert(0, conv(m, 8, 1) + F.interpolate(merged[0], scale_factor=2))
     return merged
 
+
 def width_seen(image, fine_map):  # of one cell in the middle
     i = fine_map.shape[2] // 2
     (g,) = torch.autograd.grad(fine_map[0, :, i, i].sum(), image, retain_graph=True)
     columns = g.abs().sum((0, 1, 2)).nonzero()
     return int(columns.max() - columns.min()) + 1
+
 
 sizes = (13, 13), (7, 19), (30, 22)
 lengths = [spp(torch.randn(1, 8, h, w)).shape[1] for h, w in sizes]

@@ -3,6 +3,7 @@
 Brick and grass (scikit-image), both with the same histogram of gray values.
 Shapes: mosaic (N, 1, 32, 32) -> scores (N, 2, 32, 32); train left, test right half.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -11,12 +12,16 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 
+
 def same_histogram(photo):  # each pixel becomes its rank, 0 to 1
     flat = torch.from_numpy(photo.astype(float)).flatten()
     rank = flat.argsort(stable=True).argsort()
     return (rank / len(flat)).view(photo.shape)
 
+
 photos = [same_histogram(p[::2, ::2]) for p in (data.brick(), data.grass())]
+
+
 def mosaics(n, half):  # a disk of grass in brick, from the left or the right half
     y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
     c = 8 + 16 * torch.rand(2, n, 1, 1)
@@ -27,19 +32,26 @@ def mosaics(n, half):  # a disk of grass in brick, from the left or the right ha
         brick, grass = (p[a : a + 32, b : b + 32] for p, a, b in zip(photos, i, j))
         images.append(torch.where(mask == 1, grass, brick))
     return torch.stack(images)[:, None], label
+
+
 def iou(a, b):
     return ((a & b).sum() / (a | b).sum()).item()
+
 
 scores = []
 for seed in range(5):
     torch.manual_seed(seed)
     (x, label), (test, truth) = mosaics(128, 0), mosaics(64, 1)
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 5, 2, 2), nn.ReLU(),  # stride 2
-        nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(16, 16, 3, padding=2, dilation=2), nn.ReLU(),
-        nn.Conv2d(16, 2, 1), nn.Upsample(scale_factor=2, mode="bilinear"),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 5, 2, 2),
+        nn.ReLU(),  # stride 2
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=2, dilation=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 2, 1),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+    )
     optimizer = torch.optim.Adam(net.parameters(), 0.02)
     for step in range(80):
         batch = torch.arange(16) + step % 8 * 16

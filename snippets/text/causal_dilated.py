@@ -4,14 +4,17 @@ Gradients say which inputs an output depends on. Receptive field of L layers of 
 1 + L (k - 1) without dilation, 1 + (k - 1)(2^L - 1) with dilations 1, 2, 4 ... (van den
 Oord et al. 2016). The figure draws which inputs reach the last output.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
 
+
 class CausalConv(nn.Module):
     """Output t sees the inputs t, t - dilation, ..., t - (k - 1) dilation."""
+
     def __init__(self, channels, k, dilation):
         super().__init__()
         self.left = (k - 1) * dilation
@@ -20,17 +23,21 @@ class CausalConv(nn.Module):
     def forward(self, x):  # (N, C, T) -> (N, C, T)
         return self.conv(nn.functional.pad(x, (self.left, 0)))
 
+
 def stack(k, dilations, layer=CausalConv):
     return nn.Sequential(*[m for d in dilations for m in (layer(2, k, d), nn.Tanh())])
 
+
 def centered(channels, k, dilation):
     return nn.Conv1d(channels, channels, k, padding="same", dilation=dilation)
+
 
 def dependence(net, t, T=80):
     """True for each input position that output t depends on: (T,)"""
     x = torch.randn(1, 2, T, requires_grad=True)
     net(x)[0, :, t].sum().backward()
     return x.grad[0].abs().sum(0) > 0
+
 
 torch.manual_seed(0)
 print("width 3     layers: 1  2  3  4  5")

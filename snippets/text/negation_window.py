@@ -4,6 +4,7 @@ Generated reviews with one positive and one negative adjective, one "never" and 
 "always"; the class is which of them "never" precedes. Both classes hold the same words,
 so counts of words are at chance by construction. A gap puts words in between.
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.feature_extraction.text import CountVectorizer
@@ -14,15 +15,20 @@ NOUNS = ["plot", "cast", "music", "sound", "camera", "script"]
 GOOD, BAD = ["good", "fun", "witty", "warm"], ["bad", "dull", "silly", "cold"]
 WORDS = [*NOUNS, *GOOD, *BAD, "never", "always", "really", "very", "was", "and"]
 
+
 def review(positive, gap):
     def pick(words):
         return words[torch.randint(len(words), ())]
+
     denied, stated = pick(BAD if positive else GOOD), pick(GOOD if positive else BAD)
     more = ["really", "very"][:gap]
-    clauses = [[pick(NOUNS), "was", "never", *more, denied],
-               [pick(NOUNS), "was", "always", *more, stated]]
+    clauses = [
+        [pick(NOUNS), "was", "never", *more, denied],
+        [pick(NOUNS), "was", "always", *more, stated],
+    ]
     first = int(torch.randint(2, ()))
     return " ".join([*clauses[first], "and", *clauses[1 - first]])
+
 
 def textcnn_accuracy(k, ids, y, dim=8, filters=12):
     """Width k, one network a seed, side by side. Trains on half of ids (S, N, L)."""
@@ -44,6 +50,7 @@ def textcnn_accuracy(k, ids, y, dim=8, filters=12):
         (S * loss).backward()
         optimizer.step()
     return ((net(ids[:, half:]) > 0) == y[half:]).double().mean(1)  # (S,)
+
 
 torch.manual_seed(0)
 y, score = (torch.arange(320) % 2).double(), torch.zeros(5, 3, 6)  # seed, gap, model

@@ -4,12 +4,14 @@ Two marker words far apart among fillers; the class is which comes first. Both c
 hold the same n-grams of width 3, so TextCNN is at chance. Adding a learned vector for
 each position to the word vectors (as in Gehring et al. 2017) repairs it.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
 V, L, k = 12, 16, 3  # words 1 and 2 are the markers
+
 
 def sequences(count):
     """Word ids (count, L). Class 1: word 1 before word 2, at least k places apart."""
@@ -20,6 +22,7 @@ def sequences(count):
         row[min(places[0], other)] = 1 if label else 2
         row[max(places[0], other)] = 2 if label else 1
     return ids, y
+
 
 class TextCNN(nn.Module):
     def __init__(self, positions, dim=8, filters=16):
@@ -37,6 +40,7 @@ class TextCNN(nn.Module):
     def forward(self, ids):
         return self.out(self.features(ids))[:, 0]
 
+
 accuracy = torch.zeros(5, 2)
 for seed in range(5):
     torch.manual_seed(seed)
@@ -52,8 +56,10 @@ for seed in range(5):
         accuracy[seed, int(positions)] = ((net(new) > 0) == truth).double().mean()
 assert (accuracy[:, 0] < 0.6).all() and (accuracy[:, 1] > 0.8).all()
 
+
 def line(*markers):
     return torch.tensor([[3, 3] + [i for m in markers for i in (m, 3, 3)]])
+
 
 lines = line(1, 2), line(2, 1), line(1, 2, 2, 1), line(1, 1)
 f = [net.features(ids) for ids in lines]  # the network without positions

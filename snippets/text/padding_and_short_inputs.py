@@ -5,10 +5,12 @@ length adds windows over padding: they change a mean nearly always and a maximum
 even if the padding's vector is zero, because words at the edge of a window and the bias
 still count. The remedy pools only over windows that a sentence of its own would have.
 """
+
 import torch
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
+
 
 def padded(sentences, length):
     """Word ids as a batch (N, length); 0 is the padding."""
@@ -17,10 +19,12 @@ def padded(sentences, length):
         row[: len(ids)] = ids
     return batch
 
+
 def window_mask(lengths, k, windows):
     """True where a window holds words only; the first one always: (N, 1, windows)."""
     own = (lengths - k + 1).clamp(min=1)
     return (torch.arange(windows) < own[:, None])[:, None]
+
 
 def pool(h, mask, how):
     """h (N, F, windows) -> (N, F). Without a mask every window counts."""
@@ -29,6 +33,7 @@ def pool(h, mask, how):
     if how == "max":
         return h.masked_fill(~mask, -torch.inf).amax(2)
     return (h * mask).sum(2) / mask.sum(2)
+
 
 k, changed = 4, torch.zeros(5, 4)
 for seed in range(5):

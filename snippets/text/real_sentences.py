@@ -4,6 +4,7 @@ Real text: runs of 8 to 20 words from scikit-learn's docstrings and comments. To
 which of four subpackages a run stands. Order: whether its words were shuffled, each run
 with its shuffled twin, so that both hold the same words.
 """
+
 import re
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 
+
 def sentences(package):
     """Distinct runs of 8 to 20 words without punctuation, lower case."""
     files = (Path(sklearn.__file__).parent / package).glob("*.py")
     text = " # ".join(path.read_text("utf-8").lower() for path in files)
     words = r"\b[a-z]+(?:\s+[a-z]+){7,19}\b"
     return {" ".join(run.split()) for run in re.findall(words, text)}
+
 
 class TextCNN(nn.Module):
     def __init__(self, words, classes, widths=(2, 3), dim=16, filters=12):
@@ -36,11 +39,14 @@ class TextCNN(nn.Module):
         features = torch.cat([x.amax(2) for x in h], 1)  # masked max over time
         return self.out(nn.functional.dropout(features, 0.3, self.training))
 
+
 def textcnn(train, y, test, steps=150):
     known = CountVectorizer(min_df=2, token_pattern="[a-z]+").fit(train).vocabulary_
+
     def ids(texts):
         rows = [[known.get(w, -1) + 2 for w in t.split()] for t in texts]  # 1: unknown
         return torch.tensor([row + [0] * (20 - len(row)) for row in rows])
+
     x, net = ids(train), TextCNN(len(known) + 2, int(y.max()) + 1)
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(steps):
@@ -51,13 +57,16 @@ def textcnn(train, y, test, steps=150):
         optimizer.step()
     return net.eval()(ids(test)).argmax(1)
 
+
 def counts(train, y, test, n):
     x = CountVectorizer(ngram_range=(1, n)).fit(train)
     linear = LogisticRegression(max_iter=300).fit(x.transform(train), y)
     return torch.tensor(linear.predict(x.transform(test)))
 
+
 def shuffled(text):
     return " ".join(text.split()[i] for i in torch.randperm(len(text.split())))
+
 
 topics = [sentences(p) for p in ("cluster", "decomposition", "linear_model", "metrics")]
 once = [sorted(s for s in t if sum(s in u for u in topics) == 1) for t in topics]
@@ -68,8 +77,9 @@ for seed in range(3):
     train = [s for t in picks for s in t[:350]]
     test = [s for t in picks for s in t[350:]]
     topic = train, torch.arange(1400) // 350, test, torch.arange(400) // 100
-    train, test = ([f(s) for s in t[::2] for f in (str, shuffled)]
-                   for t in (train, test))  # each with its shuffled twin
+    train, test = (
+        [f(s) for s in t[::2] for f in (str, shuffled)] for t in (train, test)
+    )  # each with its shuffled twin
     order = train, torch.arange(1400) % 2, test, torch.arange(400) % 2
     for i, (*data, truth) in enumerate((topic, order)):
         guesses = counts(*data, 1), counts(*data, 2), textcnn(*data)

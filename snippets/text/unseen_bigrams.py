@@ -4,6 +4,7 @@ Eight intensifiers or negators times 16 adjectives. 24 of the 128 pairs are held
 training; the class is whether the pair says something good. The figure shows what each
 filter adds to the score (response times weight) at each bigram of an unseen pair.
 """
+
 import matplotlib.pyplot as plt
 import torch
 from sklearn.feature_extraction.text import CountVectorizer
@@ -18,12 +19,15 @@ NOUNS, ENDS = ["plot", "cast", "music", "sound"], ["today", "again", "there", "o
 WORDS = [*YES, *NO, *GOOD, *BAD, *NOUNS, *ENDS, "the", "was"]
 PAIRS = [(m, a) for m in YES + NO for a in GOOD + BAD]
 
+
 def reviews(pairs, count):
     def pick(items):
         return items[torch.randint(len(items), ())]
+
     chosen = [pick(pairs) for _ in range(count)]
     texts = [f"the {pick(NOUNS)} was {m} {a} {pick(ENDS)}" for m, a in chosen]
     return texts, torch.tensor([float((m in YES) == (a in GOOD)) for m, a in chosen])
+
 
 class TextCNN(nn.Module):
     def __init__(self, dim=8, filters=12):
@@ -38,6 +42,7 @@ class TextCNN(nn.Module):
 
     def forward(self, texts):
         return self.out(self.responses(texts).amax(2))[:, 0]  # max over time
+
 
 score = torch.zeros(5, 2)
 for seed in range(5):

@@ -3,6 +3,7 @@
 MOSSE (Bolme and others, CVPR 2010): H* = sum G F* / (sum F F* + lambda). No CNN.
 Shapes: patch (N, N); A and B hold numerator and denominator, each (N, N).
 """
+
 import torch
 from scipy.linalg import circulant
 from skimage import data
@@ -10,13 +11,16 @@ from skimage import data
 torch.set_default_dtype(torch.float64)
 LAMBDA, RATE = 1e-2, 0.1
 
+
 def parts(patches, wanted):
     """Numerator and denominator of H* for patches (M, N, N)."""
     F, G = torch.fft.fft2(patches), torch.fft.fft2(wanted)
     return (G * F.conj()).sum(0), (F * F.conj()).sum(0)
 
+
 def respond(A, B, patch):  # the filter's answer at every shift (N, N)
     return torch.fft.ifft2(A / (B + LAMBDA) * torch.fft.fft2(patch)).real
+
 
 # 1. The same answer from the normal equations, all 64 circular shifts written out
 torch.manual_seed(0)
@@ -37,9 +41,11 @@ window = window[:, None] * window  # hides the seam of the circular shifts
 target = torch.tensor(data.chelsea() / 255).mean(-1)[96:128, 164:196]
 field = torch.tensor(data.camera() / 255)[::2, ::2]  # (256, 256)
 
+
 def patch(frame, y, x):
     p = torch.log(1 + frame[y - 24 : y + 24, x - 24 : x + 24])
     return (p - p.mean()) / (p.std() + 1e-5) * window
+
 
 means = []
 for seed in range(5):

@@ -3,12 +3,14 @@
 Kuhn 1955; the form with potentials and shortest augmenting paths, O(n^3).
 Shape: cost (n, m), n <= m; row i (a track) gets column assign[i] (a detection).
 """
+
 import math
 from itertools import permutations
 
 import torch
 
 torch.set_default_dtype(torch.float64)
+
 
 def greedy(cost):  # take the cheapest free pair, again and again
     assign = [-1] * len(cost)
@@ -17,6 +19,7 @@ def greedy(cost):  # take the cheapest free pair, again and again
         if assign[i] < 0 and j not in assign:
             assign[i] = j
     return assign
+
 
 def hungarian(cost):
     n, m = cost.shape
@@ -45,8 +48,10 @@ def hungarian(cost):
         owner[m] = -1
     return [owner.index(i) for i in range(n)]
 
+
 def total(cost, assign):
     return sum(cost[i, j].item() for i, j in enumerate(assign))
+
 
 cost = torch.tensor([[1.0, 2, 9], [2, 9, 9], [9, 3, 4]])
 best = min(permutations(range(3)), key=lambda p: total(cost, p))

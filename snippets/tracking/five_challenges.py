@@ -3,6 +3,7 @@
 A round piece of one photograph moves over another: six scenes for each challenge, side
 by side. Places are complex, x + iy. Shapes: frame (6, 1, 160, 160), score (6, m, m).
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -11,17 +12,31 @@ from skimage import data
 torch.set_default_dtype(torch.float64)
 KINDS = "easy", "occlusion", "appearance", "blur", "scale, rotation", "clutter"
 T, N, SHOWN = 26, 6, 5
-photos = [torch.tensor(getattr(data, name)() / 255) for name in (
-    "astronaut", "coffee", "camera", "chelsea", "coins", "immunohistochemistry")]
+photos = [
+    torch.tensor(getattr(data, name)() / 255)
+    for name in (
+        "astronaut",
+        "coffee",
+        "camera",
+        "chelsea",
+        "coins",
+        "immunohistochemistry",
+    )
+]
 photos = [p.view(1, 1, *p.shape[:2], -1).mean(-1) for p in photos]  # gray
 photos = torch.cat([F.interpolate(p, (160, 160), mode="area") for p in photos])
+
 
 def grid(size):  # places around 0
     g = torch.arange(size) - (size - 1) / 2
     return g + 1j * g[:, None]
+
+
 def view(pictures, places):  # what is at these places
     where = torch.view_as_real(places) / 79.5 - 1
     return F.grid_sample(pictures, where, align_corners=True, padding_mode="reflection")
+
+
 def render(kind, t, spot, path):
     """Frame t of all scenes: the target, cut out at spot, is now at path[:, t]."""
     pixels, age = (grid(160) + 79.5 + 79.5j).expand(N, 160, 160), torch.tensor(t / T)
@@ -41,12 +56,18 @@ def render(kind, t, spot, path):
     if kind == "blur" and t:  # from the second frame on, 17 pixels to the side
         frame = F.avg_pool2d(F.pad(frame, (8, 8, 0, 0), mode="replicate"), (1, 17), 1)
     return frame
-def cut(frame, at, size=25): return view(frame, at + grid(size))[:, 0]
+
+
+def cut(frame, at, size=25):
+    return view(frame, at + grid(size))[:, 0]
+
+
 def match(z, s):  # correlation coefficients of templates (6, 25, 25) with (6, 41, 41)
     z = z - z.mean((1, 2), keepdim=True)
     variance = F.avg_pool2d(s.square(), 25, 1) - F.avg_pool2d(s, 25, 1).square()
     norm = (625 * variance * z.square().sum((1, 2), keepdim=True)).sqrt()
     return F.conv2d(s[None], z[:, None], groups=N)[0] / norm  # (6, 17, 17)
+
 
 def follow(frames, at, rate, gate=-1):  # at: (6, 1, 1)
     """Places (6, T). Where the peak is below the gate: coast and do not learn."""
@@ -58,6 +79,7 @@ def follow(frames, at, rate, gate=-1):  # at: (6, 1, 1)
         places.append(at := at + torch.where(sure, step, coast / 5))
         z = z + rate * sure * (cut(frame, at) - z)
     return torch.cat(places[5:], 1)[..., 0]
+
 
 UPDATES = {"never": (0,), "always": (1,), "gated": (0.1, 0.7)}
 fig, axes = plt.subplots(2, 3, figsize=(7, 3.6))

@@ -3,6 +3,7 @@
 Kalman 1960. State (position, velocity), constant velocity; only the position is
 measured. Three exact checks: the batch fit, the gap, the steady gain.
 """
+
 import torch
 from scipy.linalg import solve_discrete_are
 
@@ -10,12 +11,15 @@ torch.set_default_dtype(torch.float64)
 F = torch.tensor([[1.0, 1], [0, 1]])  # x' = x + v, v' = v
 H = torch.tensor([[1.0, 0]])  # what is measured
 
+
 def predict(x, P, Q):
     return F @ x, F @ P @ F.T + Q
+
 
 def update(x, P, z, R):
     K = P @ H.T / (H @ P @ H.T + R)  # gain (2, 1)
     return x + K @ (z - H @ x), P - K @ H @ P
+
 
 # 1. Without process noise: weighted least squares with the prior as one more row
 torch.manual_seed(0)

@@ -3,6 +3,7 @@
 Two objects cross while both are hidden. Tracks are matched to the new detections by
 last position (staying put) or by the Kalman filter's prediction. Shapes: (seed, 2).
 """
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -10,6 +11,7 @@ torch.set_default_dtype(torch.float64)
 F = torch.tensor([[1.0, 1], [0, 1]])
 Q, R = torch.diag(torch.tensor([0.0, 0.01])), 1.0
 SEEN, GAP, T = 15, 10, 40
+
 
 def scene(n, bounce):
     """Positions (n, 2 objects, T) and noisy measurements; both hidden in the gap."""
@@ -19,6 +21,7 @@ def scene(n, bounce):
     true = torch.tensor([1.0, -1])[:, None] * speed * toward  # meet near 0
     true = true + torch.tensor([-2.0, 2])[:, None] * bounce
     return true, true + R**0.5 * torch.randn(n, 2, T)
+
 
 def track(z):
     """Filter while seen, predict through the gap: places (n, 2, t), variances (t,)."""
@@ -33,10 +36,12 @@ def track(z):
         places.append(x[..., 0]), variances.append(P[0, 0])
     return torch.stack(places, -1), torch.stack(variances)
 
+
 def switched(place, detections):  # which of the two pairings is cheaper?
     cost = (place[:, :, None] - detections[:, None]).square()  # (n, track, detection)
     keep, swap = cost[:, 0, 0] + cost[:, 1, 1], cost[:, 0, 1] + cost[:, 1, 0]
     return (swap < keep).double().mean()
+
 
 torch.manual_seed(0)
 first, swaps = SEEN + GAP, []  # the frame in which both are seen again

@@ -4,10 +4,12 @@ ByteTrack's idea (Zhang and others, ECCV 2022): match tracks to boxes of high sc
 then the tracks left over to boxes of low score; only high scores start tracks.
 A frame has box centers (n, 2) and scores (n,); distance stands in for IoU.
 """
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 HIGH, LOW, REACH, LIFE = 0.6, 0.1, 7.0, 5
+
 
 def scene(seed, T=60, n=6):
     """Objects on lines, each half covered for 12 frames; clutter of low score."""
@@ -21,6 +23,7 @@ def scene(seed, T=60, n=6):
         boxes = [true + rng.normal(0, 0.7, (n, 2)), rng.uniform(-50, 150, (8, 2))]
         yield true, np.concatenate(boxes), np.append(score, rng.uniform(0, 0.5, 8))
 
+
 def match(tracks, boxes, allowed):
     """Hungarian pairs (track, box number) within reach, allowed boxes only."""
     index = np.flatnonzero(allowed)
@@ -28,6 +31,7 @@ def match(tracks, boxes, allowed):
     cost = np.array(gap).reshape(len(tracks), len(index))
     rows, columns = linear_sum_assignment(np.minimum(cost, REACH))
     return [(tracks[r], index[c]) for r, c in zip(rows, columns) if cost[r, c] < REACH]
+
 
 def breaks(seed, threshold, second_pass):
     """How often an object's track id changes, and track positions off any object."""
@@ -55,12 +59,14 @@ def breaks(seed, threshold, second_pass):
             false += distance.min() >= 5
     return sum(len(ids) - 1 for ids in owners.values()), false
 
+
 print("10 scenes, 6 objects         broken tracks  positions off any object")
 results = {}
 for name, threshold, second in (
-    ("high scores only", HIGH, False), ("low scores in a second pass", HIGH, True),
+    ("high scores only", HIGH, False),
+    ("low scores in a second pass", HIGH, True),
     ("one threshold, but low", LOW, False),
-):  # fmt: skip
+):
     b, f = np.array([breaks(seed, threshold, second) for seed in range(10)]).T
     results[name] = b, f
     print(f"{name:28} {b.min():>6}-{b.max():<8} {f.min()}-{f.max()}")

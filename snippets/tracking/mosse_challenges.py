@@ -3,6 +3,7 @@
 The scenes of the five challenges, six each: a round piece of one photograph moves over
 another. Places are complex, x + iy. Bolme and others, CVPR 2010, without its gate.
 """
+
 import torch
 import torch.nn.functional as F
 from skimage import data
@@ -10,17 +11,31 @@ from skimage import data
 torch.set_default_dtype(torch.float64)
 KINDS = "easy", "occlusion", "appearance", "blur", "scale, rotation", "clutter"
 T, N = 26, 6
-photos = [torch.tensor(getattr(data, name)() / 255) for name in (
-    "astronaut", "coffee", "camera", "chelsea", "coins", "immunohistochemistry")]
+photos = [
+    torch.tensor(getattr(data, name)() / 255)
+    for name in (
+        "astronaut",
+        "coffee",
+        "camera",
+        "chelsea",
+        "coins",
+        "immunohistochemistry",
+    )
+]
 photos = [p.view(1, 1, *p.shape[:2], -1).mean(-1) for p in photos]  # gray
 photos = torch.cat([F.interpolate(p, (160, 160), mode="area") for p in photos])
+
 
 def grid(size):  # places around 0
     g = torch.arange(size) - (size - 1) / 2
     return g + 1j * g[:, None]
+
+
 def view(pictures, places):  # what is at these places
     where = torch.view_as_real(places) / 79.5 - 1
     return F.grid_sample(pictures, where, align_corners=True, padding_mode="reflection")
+
+
 def render(kind, t, spot, path):
     """Frame t of all scenes: the target, cut out at spot, is now at path[:, t]."""
     pixels, age = (grid(160) + 79.5 + 79.5j).expand(N, 160, 160), torch.tensor(t / T)
@@ -40,22 +55,34 @@ def render(kind, t, spot, path):
     if kind == "blur" and t:  # from the second frame on, 17 pixels to the side
         frame = F.avg_pool2d(F.pad(frame, (8, 8, 0, 0), mode="replicate"), (1, 17), 1)
     return frame
-def cut(frame, at, size=25): return view(frame, at + grid(size))[:, 0]
+
+
+def cut(frame, at, size=25):
+    return view(frame, at + grid(size))[:, 0]
+
+
 def match(z, frame, at):  # template (6, 25, 25): coefficients at 17 x 17 places
     s, z = cut(frame, at, 41), z - z.mean((1, 2), keepdim=True)
     variance = F.avg_pool2d(s.square(), 25, 1) - F.avg_pool2d(s, 25, 1).square()
     norm = (625 * variance * z.square().sum((1, 2), keepdim=True)).sqrt()
     return F.conv2d(s[None], z[:, None], groups=N)[0] / norm
+
+
 def spectrum(frame, at):
     p, window = cut(frame, at, 49), torch.hann_window(51)[1:-1]
     p = (p - p.mean((1, 2), keepdim=True)) / p.std((1, 2), keepdim=True)
     return torch.fft.fft2(p * window * window[:, None])
+
+
 def mosse(frame, at):  # numerator and denominator of the filter (2, 6, 49, 49)
     f, wanted = spectrum(frame, at), torch.exp(-(grid(49).abs() ** 2) / 8)
     return torch.stack([torch.fft.fft2(wanted) * f.conj(), f * f.conj()])
+
+
 def respond(model, frame, at):
     ridge = 0.01 * model[1].real.mean()
     return torch.fft.ifft2(model[0] / (model[1] + ridge) * spectrum(frame, at)).real
+
 
 def follow(frames, at, fit, score, rate):  # at: (6, 1, 1)
     model, places = fit(frames[0], at), [at]
@@ -66,6 +93,7 @@ def follow(frames, at, fit, score, rate):  # at: (6, 1, 1)
         places.append(at)
         model = model + rate * (fit(frame, at) - model)
     return torch.cat(places, 1)[..., 0]
+
 
 table = {}
 print("frames within 8 pixels  stay  template  MOSSE")

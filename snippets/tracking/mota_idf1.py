@@ -3,6 +3,7 @@
 CLEAR MOT (Bernardin and Stiefelhagen, 2008) and IDF1 (Ristani and others, 2016).
 A frame is two dicts, id -> box center; true and found boxes match within 1.
 """
+
 from collections import Counter
 from itertools import product
 
@@ -11,16 +12,21 @@ from scipy.optimize import linear_sum_assignment
 
 FORBIDDEN = 1e6
 
+
 def close(a, b):
     return np.hypot(a[0] - b[0], a[1] - b[1]) <= 1
+
 
 def mota(frames):
     """1 - (misses + false alarms + switches) / true boxes; also the switches."""
     boxes = wrong = switches = 0
     last = {}  # true id -> the id it was matched to last
     for true, found in frames:
-        pairs = {i: last[i] for i in true if i in last and last[i] in found
-                 and close(true[i], found[last[i]])}  # keep yesterday's pairs first
+        pairs = {
+            i: last[i]
+            for i in true
+            if i in last and last[i] in found and close(true[i], found[last[i]])
+        }  # keep yesterday's pairs first
         left = [i for i in true if i not in pairs]
         free = [j for j in found if j not in pairs.values()]
         cost = [np.hypot(*np.subtract(true[i], found[j])) for i in left for j in free]
@@ -35,6 +41,7 @@ def mota(frames):
         wrong += len(true) + len(found) - 2 * len(pairs)
     return 1 - (wrong + switches) / boxes, int(switches)
 
+
 def idf1(frames):
     """2 IDTP / (true + found boxes) under the best pairing of whole tracks."""
     together, boxes = Counter(), 0
@@ -47,6 +54,7 @@ def idf1(frames):
     overlap = overlap.reshape(len(rows), len(columns))
     return 2 * overlap[linear_sum_assignment(-overlap)].sum() / boxes
 
+
 def crossing(swap_at=None, miss=0.0, T=100, seed=0):
     """Two objects on lines; ids swap at a frame, boxes go missing at random."""
     rng, frames = np.random.default_rng(seed), []
@@ -57,12 +65,14 @@ def crossing(swap_at=None, miss=0.0, T=100, seed=0):
         frames.append((true, found))
     return frames
 
+
 print("200 boxes of two objects       switches  MOTA  IDF1")
 results = {}
 for name, frames in {
-    "perfect": crossing(), "identities swap halfway": crossing(50),
+    "perfect": crossing(),
+    "identities swap halfway": crossing(50),
     "a fifth of the boxes missed": crossing(miss=0.2),
-}.items():  # fmt: skip
+}.items():
     (m, switches), f = mota(frames), idf1(frames)
     results[name] = m, f
     print(f"{name:30} {switches:8}  {m:.2f}  {f:.2f}")

@@ -4,6 +4,7 @@ Eight objects leave and come back elsewhere, seen anew. A small CNN learns embed
 with a contrastive loss (InfoNCE) on three photographs and is tested on three others.
 Shapes: glimpse (n, 1, 24, 24), embedding (n, 32) of length 1.
 """
+
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
@@ -11,10 +12,20 @@ from skimage import data
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
-photos = [torch.tensor(getattr(data, name)() / 255) for name in (
-    "astronaut", "coffee", "camera", "chelsea", "coins", "immunohistochemistry")]
+photos = [
+    torch.tensor(getattr(data, name)() / 255)
+    for name in (
+        "astronaut",
+        "coffee",
+        "camera",
+        "chelsea",
+        "coins",
+        "immunohistochemistry",
+    )
+]
 photos = [p.view(1, 1, *p.shape[:2], -1).mean(-1) for p in photos]  # gray
 photos = torch.cat([F.interpolate(p, (160, 160), mode="area") for p in photos])
+
 
 def glimpse(pictures, places):
     """The objects at complex places x + iy (n, 1, 1): shifted, turned, lit anew."""
@@ -27,34 +38,48 @@ def glimpse(pictures, places):
     ramp = (0.5 + light) + 0.04 * (g * torch.exp(6.28j * shade)).real
     return seen * ramp[:, None] + 0.03 * torch.randn_like(seen)
 
+
 def objects(pool, n):
     x, y = 20 + 120 * torch.rand(2, n, 1, 1)
     return pool[torch.randint(len(pool), (n,))], x + 1j * y
 
+
 def pixels(seen):  # the baseline: template matching by correlation coefficient
     flat = seen.flatten(1)
     return F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
+
 
 def correct(before, after):  # Hungarian on similarity, in groups of eight
     right = 0
     for a, b in zip(before.split(8), after.split(8)):
         right += (linear_sum_assignment(-(a @ b.T).numpy())[1] == range(8)).sum()
     return right / len(before)
+
+
 rows = []
 for seed in range(3):
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.InstanceNorm2d(1), nn.Conv2d(1, 16, 5, 2), nn.ReLU(),
-        nn.Conv2d(16, 32, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(512, 32),
-    )  # fmt: skip
+        nn.InstanceNorm2d(1),
+        nn.Conv2d(1, 16, 5, 2),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(512, 32),
+    )
+
     def embed(seen):
         return F.normalize(net(seen), dim=1)
+
     shown, places = objects(photos[3:], 400)
     before, after = glimpse(shown, places), glimpse(shown, places)
     last, now = torch.rand(2, 400, 2)  # where they left, where they came back
+
     def score():
         with torch.no_grad():
             return correct(embed(before), embed(after))
+
     untrained = score()
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     for step in range(80):

@@ -3,12 +3,14 @@
 A GRU reads the last seen position, the step to it and a flag, and predicts the next
 position. Measurements are noisy; a fifth is missing. Shapes: z and seen (n, T).
 """
+
 import torch
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
 T, NOISE, CHANGE = 20, 0.3, 0.05  # of the measurement, of the velocity
 STEPS, LR = 100, 0.015
+
 
 def tracks(n, walls):
     velocity = 0.6 * torch.randn(n, 1) + (CHANGE * torch.randn(n, T)).cumsum(1)
@@ -19,9 +21,11 @@ def tracks(n, walls):
     seen[:, 0] = 1
     return true, (true + NOISE * torch.randn(n, T)) * seen, seen
 
+
 def stay(z, seen):  # the last position seen
     frame = (torch.arange(T) * seen).cummax(1).values.long()
     return z.gather(1, frame)
+
 
 def kalman(z, seen):
     F, Q = torch.tensor([[1.0, 1], [0, 1]]), torch.diag(torch.tensor([0.0, CHANGE**2]))
@@ -35,6 +39,7 @@ def kalman(z, seen):
         predictions.append(x[:, 0])
     return torch.stack(predictions, 1)
 
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -44,6 +49,7 @@ class Recurrent(nn.Module):
         last = stay(z, seen)
         step = last.diff(dim=1, prepend=last[:, :1])
         return last + self.head(self.rnn(torch.stack([last, step, seen], 2))[0])[..., 0]
+
 
 for walls in (False, True):
     rows = []

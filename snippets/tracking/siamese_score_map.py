@@ -4,6 +4,7 @@ SiamFC (Bertinetto and others, 2016) correlates phi(z) with phi(x). Here phi is 
 and untrained; z (1, 1, 31, 31) shows a cat's eye, x (1, 1, 127, 127) is searched.
 Added: features are centered and scaled per window, so that light counts less.
 """
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ torch.set_default_dtype(torch.float64)
 photo = torch.tensor(data.chelsea() / 255).mean(-1)[None, None]  # (1, 1, 300, 451)
 STRIDE = 4  # of phi: two layers of stride 2, no padding
 
+
 def score_map(z, x):
     """Correlation coefficient of template z (1, C, h, w) with each window of x."""
     ones, n = torch.ones_like(z[:, :1]), z[0, 0].numel()
@@ -22,8 +24,10 @@ def score_map(z, x):
     z = z - z.mean((2, 3), keepdim=True)
     return (F.conv2d(x, z) / (energy.sqrt() * z.square().sum().sqrt()))[0, 0]
 
+
 def crop(y, x, size):  # a square with its center at (y, x)
     return photo[..., y - size // 2 :, x - size // 2 :][..., :size, :size]
+
 
 eye, errors, differences = crop(112, 180, 31), [], []
 for seed in range(20):

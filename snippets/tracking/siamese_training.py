@@ -4,6 +4,7 @@ SiamFC's scheme (Bertinetto and others, 2016), small: phi learns on three photog
 with occlusion and lighting, and is tested on three others. Shapes: template z
 (n, 1, 24, 24), search region s (n, 1, 56, 56); places are complex, x + iy.
 """
+
 import torch
 import torch.nn.functional as F
 from skimage import data
@@ -11,22 +12,36 @@ from torch import nn
 
 torch.set_default_dtype(torch.float64)
 KINDS = "occlusion", "lighting", "blur", "scale, rotation", "clutter", "none of these"
-photos = [torch.tensor(getattr(data, name)() / 255) for name in (
-    "astronaut", "coffee", "camera", "chelsea", "coins", "immunohistochemistry")]
+photos = [
+    torch.tensor(getattr(data, name)() / 255)
+    for name in (
+        "astronaut",
+        "coffee",
+        "camera",
+        "chelsea",
+        "coins",
+        "immunohistochemistry",
+    )
+]
 photos = [p.view(1, 1, *p.shape[:2], -1).mean(-1) for p in photos]  # gray
 photos = torch.cat([F.interpolate(p, (192, 192), mode="area") for p in photos])
+
 
 def view(picture, places):
     grid = torch.view_as_real(places) / 95.5 - 1  # pixel 0 to -1, pixel 191 to 1
     return F.grid_sample(picture, grid, align_corners=True, padding_mode="reflection")
 
+
 def pairs(photos, kind, n):
     """Templates, search regions and the targets' places in them, (n, 1, 1)."""
+
     def places(low, high):
         return torch.complex(*torch.randint(low, high, (2, n, 1, 1)).double())
+
     def grid(size):
         g = torch.arange(size) - (size - 1) / 2
         return g + 1j * g[:, None]
+
     picture = photos[torch.randint(len(photos), (n,))]
     center, true, p = places(40, 152), places(-16, 17), torch.rand(2, n, 1, 1)
     u = w = grid(56) - true  # seen from the target
@@ -44,6 +59,7 @@ def pairs(photos, kind, n):
         s = F.avg_pool2d(F.pad(s, (5, 5, 0, 0), mode="replicate"), (1, 11), 1)
     return view(picture, center + grid(24)), s + 0.03 * torch.randn_like(s), true
 
+
 def match(z, s):
     """Correlation coefficient of template n with each window of search region n."""
     (h, w), size, z = z.shape[2:], s.shape[2:], z - z.mean((2, 3), keepdim=True)
@@ -54,10 +70,12 @@ def match(z, s):
     energy = h * w * spread.sum(1) * z.square().sum((1, 2, 3))[:, None, None]
     return product / (energy + 1e-12).sqrt()
 
+
 def success(scores, true):  # share found within 4 pixels
     best, size = scores.flatten(1).argmax(1), scores.shape[-1]
     found = (best % size + 1j * (best // size)) * 32 / (size - 1) - (16 + 16j)
     return ((found - true.flatten()).abs() <= 4).double().mean().item()
+
 
 rows = []
 for seed in range(2):

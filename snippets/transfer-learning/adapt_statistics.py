@@ -3,6 +3,7 @@
 Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation",
 2016. Same ten digits, another camera; images are (N, 1, 8, 8).
 """
+
 import copy
 
 import matplotlib.pyplot as plt
@@ -28,17 +29,28 @@ def adapt(net, x):
     return net.eval()
 
 
-cameras = {"source": lambda x: x, "negative": lambda x: 1 - x,
-           "fog": lambda x: 0.4 * x + 0.4 + 0.1 * torch.randn_like(x)}
+cameras = {
+    "source": lambda x: x,
+    "negative": lambda x: 1 - x,
+    "fog": lambda x: 0.4 * x + 0.4 + 0.1 * torch.randn_like(x),
+}
 scores = torch.zeros(3, 2, len(SEEDS))  # camera, before or after, seed
 for s, seed in enumerate(SEEDS):
     torch.manual_seed(seed)
     order = torch.randperm(len(images))
     x, y = images[order], labels[order]
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32),
-        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 10))
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
     for _ in range(120):
         i = torch.randint(900, (32,))
@@ -64,8 +76,7 @@ for (top, bottom), runs, (name, camera) in zip(axes.T, scores, cameras.items()):
     top.imshow(camera(images[4])[0].numpy(), cmap="gray", vmin=0, vmax=1)
     top.set_title(name, fontsize=14)
     top.axis("off")
-    bottom.bar(["before", "after"], mean, capsize=4,
-               yerr=(mean - low, high - mean))
+    bottom.bar(["before", "after"], mean, capsize=4, yerr=(mean - low, high - mean))
     bottom.set(ylim=(0, 1), ylabel="accuracy" if name == "source" else "")
 print(f"gain in fog: {gain[2].min():.2f} to {gain[2].max():.2f}")
 plt.tight_layout()

@@ -3,6 +3,7 @@
 Ioffe and Szegedy, ICML 2015. A backbone trained on digits 0-4 gets a new head
 for grainy images of 5-9, (N, 1, 8, 8). The old head shows what was lost.
 """
+
 import copy
 
 import matplotlib.pyplot as plt
@@ -41,9 +42,16 @@ for s, seed in enumerate(SEEDS):
     old_data, new_x = (x[y < 5], y[y < 5]), x[y >= 5]
     new_data = new_x + 0.5 * torch.randn_like(new_x), y[y >= 5] - 5
     body = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32),
-        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    )
     head = nn.Linear(128, 5)
     old = nn.Sequential(body, head)
     train(old, old, *old_data, 100)
@@ -69,10 +77,18 @@ plt.figure(figsize=(5, 4))
 print(f"{len(SEEDS)} seeds, 40 steps of the new head; no weight changed")
 for m, name in enumerate(("train()", "eval()")):
     mean, low, high = old_task[m].mean(0), old_task[m].amin(0), old_task[m].amax(0)
-    print(f"{name:<7} old task {mean[0]:.2f} -> {mean[-1]:.2f} (lowest "
-          f"{low[-1]:.2f}), new task {new_task[m].mean():.2f}")
-    plt.errorbar(range(0, 41, 10), mean, (mean - low, high - mean), capsize=4,
-                 fmt=("s--", "o-")[m], label=f"backbone in {name}")
+    print(
+        f"{name:<7} old task {mean[0]:.2f} -> {mean[-1]:.2f} (lowest "
+        f"{low[-1]:.2f}), new task {new_task[m].mean():.2f}"
+    )
+    plt.errorbar(
+        range(0, 41, 10),
+        mean,
+        (mean - low, high - mean),
+        capsize=4,
+        fmt=("s--", "o-")[m],
+        label=f"backbone in {name}",
+    )
 plt.xlabel("training steps of the new head")
 plt.ylabel("accuracy on the old task")
 plt.legend(loc="lower left")

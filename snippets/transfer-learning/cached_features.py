@@ -2,6 +2,7 @@
 
 Backbone trained on digits 0-4, new head for 5-9; images (N, 1, 8, 8).
 """
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -30,9 +31,14 @@ for seed in SEEDS:
     order = torch.randperm(len(images))
     x, y = images[order], labels[order]
     body = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten())
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    )
     batches = torch.randint(450, (100, 32))  # the same for all trainings
     train(nn.Sequential(body, nn.Linear(64, 5)), x[y < 5], y[y < 5], batches)
     body.requires_grad_(False)

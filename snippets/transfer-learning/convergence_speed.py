@@ -23,9 +23,15 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 
 def cnn(classes):
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(144, classes))
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, classes),
+    )
 
 
 def accuracy(net, x, y):

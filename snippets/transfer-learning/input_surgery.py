@@ -3,6 +3,7 @@
 Inflation to video: Carreira and Zisserman, CVPR 2017 (I3D).
 The photograph is (1, 3, 128, 128), a clip (N, C, T, H, W).
 """
+
 import matplotlib.pyplot as plt
 import torch
 from skimage.data import astronaut
@@ -43,9 +44,11 @@ averaged = conv2d(gray, to_gray(weight) / 3, **same)
 rgbd = conv2d(torch.cat([photo, depth], 1), add_channels(weight, 1), **same)
 video = conv3d(clip, inflate(weight, 5), stride=(1, 2, 2), padding=(0, 3, 3))
 
-errors = {"gray, summed": summed - as_rgb,
-          "RGB + depth": rgbd - conv2d(photo, weight, **same),
-          "video": video[:, :, 0] - conv2d(photo, weight, **same)}
+errors = {
+    "gray, summed": summed - as_rgb,
+    "RGB + depth": rgbd - conv2d(photo, weight, **same),
+    "video": video[:, :, 0] - conv2d(photo, weight, **same),
+}
 assert all(error.abs().max() < 1e-10 for error in errors.values())
 scale = (averaged.norm() / as_rgb.norm()).item()
 assert abs(scale - 1 / 3) < 1e-10
@@ -53,12 +56,21 @@ for name in errors:
     print(f"{name}: largest difference < 1e-10")
 print(f"gray, averaged instead of summed: output scaled by {scale:.2f}")
 
-panels = {"photograph": photo[0].permute(1, 2, 0), "gray as RGB": as_rgb[0, 0],
-          "summed": summed[0, 0], "averaged": averaged[0, 0]}
+panels = {
+    "photograph": photo[0].permute(1, 2, 0),
+    "gray as RGB": as_rgb[0, 0],
+    "summed": summed[0, 0],
+    "averaged": averaged[0, 0],
+}
 axes = plt.subplots(2, 2, figsize=(5.6, 6))[1].flat
 for axis, (title, picture) in zip(axes, panels.items()):
-    axis.imshow(picture.numpy(), cmap="gray", vmin=-1, vmax=1,  # one scale
-                interpolation="none")
+    axis.imshow(
+        picture.numpy(),
+        cmap="gray",
+        vmin=-1,
+        vmax=1,  # one scale
+        interpolation="none",
+    )
     axis.set_title(title, fontsize=14)
     axis.axis("off")
 plt.tight_layout()

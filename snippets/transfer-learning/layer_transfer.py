@@ -25,6 +25,7 @@ def cnn(classes):
     def conv(inputs, outputs):
         layer = nn.Conv2d(inputs, outputs, 3, padding=1)
         return nn.Sequential(layer, nn.MaxPool2d(2), nn.ReLU())
+
     dense = nn.Sequential(nn.Flatten(), nn.Linear(144, 32), nn.ReLU())
     return nn.Sequential(conv(1, 8), conv(8, 16), dense, nn.Linear(32, classes))
 

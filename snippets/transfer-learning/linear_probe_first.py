@@ -23,9 +23,15 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 
 def cnn(classes):
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Conv2d(8, 16, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(144, classes))
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, classes),
+    )
 
 
 def train(net, groups, x, y, steps, augment=False):
@@ -57,8 +63,10 @@ for s, seed in enumerate(SEEDS):
             train(head, head.parameters(), frozen, y[few], 80)
         if recipe != "probe":
             rate = 0.003 if recipe == "backbone lr / 10" else 0.03
-            groups = [{"params": body.parameters(), "lr": rate},
-                      {"params": head.parameters()}]
+            groups = [
+                {"params": body.parameters(), "lr": rate},
+                {"params": head.parameters()},
+            ]
             train(net, groups, x[few], y[few], 80)
         old, new = source[:-1](near), body(near)
         scores[0, s, r] = (net(near).argmax(1) == truth).double().mean()

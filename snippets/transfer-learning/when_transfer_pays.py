@@ -23,9 +23,15 @@ def shifted(x):  # each image by up to 2 pixels; the margin is empty
 
 def cnn(classes):
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(144, classes))
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(144, classes),
+    )
 
 
 def train(net, x, y, steps, augment=False):
@@ -37,8 +43,7 @@ def train(net, x, y, steps, augment=False):
         optimizer.step()
 
 
-recipes = ("scratch", "frozen", "fine-tune", "scratch + shifts",
-           "fine-tune + shifts")
+recipes = ("scratch", "frozen", "fine-tune", "scratch + shifts", "fine-tune + shifts")
 scores = torch.zeros(2, len(SEEDS), 5)  # centered or shifted, seed, recipe
 for s, seed in enumerate(SEEDS):
     torch.manual_seed(seed)
@@ -68,8 +73,15 @@ for v, (view, offset) in enumerate((("centered", -0.2), ("shifted", 0.2))):
     runs = scores[v].numpy()
     mean, low, high = runs.mean(0), runs.min(0), runs.max(0)
     at = [r + offset for r in range(5)]
-    plt.barh(at, mean, 0.4, xerr=(mean - low, high - mean), capsize=3,
-             hatch=("", "//")[v], label=f"{view} images")
+    plt.barh(
+        at,
+        mean,
+        0.4,
+        xerr=(mean - low, high - mean),
+        capsize=3,
+        hatch=("", "//")[v],
+        label=f"{view} images",
+    )
     print(f"{view}: mean accuracy of {len(SEEDS)} seeds, min to max")
     for recipe, *numbers in zip(recipes, mean, low, high):
         print(f"  {recipe:<18}", *(f"{n:.2f}" for n in numbers))
