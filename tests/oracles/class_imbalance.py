@@ -226,7 +226,7 @@ ORACLES = [
         cases=decisions,
         defects=[
             Defect("alarm & (y == 0)", "alarm & (y == 1)"),
-            Defect("p > threshold", "p < threshold", where="cost"),
+            Defect("alarm = p > threshold", "alarm = p < threshold"),
         ],
     ),
     Oracle(
