@@ -9,7 +9,7 @@ import pytest
 from compare import difference
 from pages import blocks
 from record import ROOT, existing_figures, snippet_names
-from snippet_functions import CHECKED, PLANTED
+from tests.snippet_functions import CHECKED, PLANTED
 
 BANNED = {  # interfaces that still work in silence but that nobody should learn today
     r"\bDataParallel\b": "DistributedDataParallel",

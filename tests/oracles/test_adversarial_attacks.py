@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest, norm
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 
 TOPIC = "adversarial-attacks"

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from monai.networks.blocks import ChannelSELayer
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_nl_means
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 
 TOPIC = "attention"

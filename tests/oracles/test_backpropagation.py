@@ -9,7 +9,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 DOUBLE = torch.float64
 GENERATOR = torch.Generator()

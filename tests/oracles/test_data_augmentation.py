@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage, stats
 from skimage.measure import regionprops
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "data-augmentation"
 

@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest, entropy, ks_2samp, norm
 from sklearn.metrics import confusion_matrix, precision_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch.nn import functional as F
 
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from scipy.special import rel_entr, softmax
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import log_loss
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "distillation"
 

@@ -9,7 +9,7 @@ from scipy.spatial import procrustes as scipy_procrustes
 from scipy.spatial.distance import cdist
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.cluster import contingency_matrix
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch.nn import functional as F
 
 TOPIC = "embeddings-and-retrieval"

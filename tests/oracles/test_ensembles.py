@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch.optim.swa_utils import AveragedModel
 
 TOPIC = "ensembles"

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy.signal import correlate2d
 from skimage.measure import block_reduce
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "feature-extraction-and-pooling"
 

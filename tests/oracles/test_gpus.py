@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 
 

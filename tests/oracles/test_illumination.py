@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage, stats
 from skimage import data, exposure
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "illumination"
 RNG = np.random.default_rng

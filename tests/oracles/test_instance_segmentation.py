@@ -10,11 +10,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from onnx_operators import in_onnx
+from tests.oracles.onnx_operators import in_onnx
 from scipy.ndimage import zoom
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import average_precision_score, jaccard_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "instance-segmentation"
 

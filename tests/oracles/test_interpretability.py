@@ -13,7 +13,7 @@ from captum.attr import (
     Saliency,
 )
 from scipy.stats import spearmanr
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 
 TOPIC = "interpretability"

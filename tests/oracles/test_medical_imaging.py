@@ -19,7 +19,7 @@ from monai.metrics import (
 )
 from skimage.metrics import hausdorff_distance
 from sklearn.metrics import f1_score, jaccard_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "medical-imaging"
 

@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import LinearRegression
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "missing-data"
 

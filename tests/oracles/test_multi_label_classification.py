@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "multi-label-classification"
 

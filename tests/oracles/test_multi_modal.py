@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import Ridge
 from sklearn.metrics import accuracy_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "multi-modal"
 

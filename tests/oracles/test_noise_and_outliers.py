@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from sklearn.linear_model import HuberRegressor, LinearRegression, QuantileRegressor
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "noise-and-outliers"
 

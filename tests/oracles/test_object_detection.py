@@ -10,9 +10,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from onnx_operators import onnx_nms
+from tests.oracles.onnx_operators import onnx_nms
 from sklearn.metrics import average_precision_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "object-detection"
 BOTH_NMS = ["nms", "nms_coins"]

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from onnx_operators import onnx_nms
+from tests.oracles.onnx_operators import onnx_nms
 from scipy.stats import zscore
 from skimage.exposure import equalize_hist
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "occlusion"
 

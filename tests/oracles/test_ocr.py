@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 from skimage.filters import threshold_otsu, threshold_sauvola
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "ocr"
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from scipy.optimize import approx_fprime
 from scipy.signal import correlate
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "pytorch-and-tensorflow"
 

@@ -7,10 +7,10 @@ disagree.
 import numpy as np
 import pytest
 import torch
-from onnx_operators import in_onnx
+from tests.oracles.onnx_operators import in_onnx
 from onnxruntime.quantization.quant_utils import compute_scale_zp
 from scipy.stats import entropy
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.flop_counter import FlopCounterMode

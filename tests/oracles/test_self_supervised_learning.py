@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 from scipy.special import logsumexp
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "self-supervised-learning"
 

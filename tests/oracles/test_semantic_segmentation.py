@@ -12,7 +12,7 @@ import torch
 from monai.metrics import compute_iou, compute_surface_dice
 from scipy.stats import rankdata
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 TOPIC = "semantic-segmentation"
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.feature_extraction.text import CountVectorizer
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 
 def load(technique, defect=None):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 from skimage.feature import match_template
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 
 
 def load(technique, defect=None):

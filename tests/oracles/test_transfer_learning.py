@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from snippet_functions import load_functions
+from tests.snippet_functions import load_functions
 from torch import nn
 from torch.nn import functional as F
 
