@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from code_digest import code_digest
+from answerbook.run.digest import code_digest
 from record import ROOT, replace
 
 CPU_SECONDS = 90  # the house limit for a lab, on one core

@@ -15,7 +15,7 @@ from concurrent.futures import as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from code_digest import code_digest
+from answerbook.run.digest import code_digest
 
 ROOT = Path(__file__).parent.parent
 SNIPPETS = ROOT / "snippets"

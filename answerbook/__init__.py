@@ -1,0 +1,1 @@
+"""Every tool of the CNN Answer Book: ``python -m answerbook`` lists them."""

@@ -1,0 +1,1 @@
+"""Run sources as a reader would, and keep what they print and draw."""
