@@ -13,6 +13,11 @@ def code_digest(source: str) -> str:
     return hashlib.sha256(repr(_shape(_without_docstrings(ast.parse(source)))).encode()).hexdigest()
 
 
+def text_digest(text: str) -> str:
+    """SHA-256 of a text as it stands, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):

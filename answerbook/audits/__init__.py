@@ -1,0 +1,1 @@
+"""What is not asked at each change: locks, speed, size, other processors, other site generators."""
