@@ -92,7 +92,20 @@ def fgsm_model(args) -> None:
     main()
 
 
-VERBS = [build, check, pages, record, replicate, test, elsewhere, lock, lighthouse, scale, successors, fgsm_model]
+VERBS = [
+    build,
+    check,
+    pages,
+    record,
+    replicate,
+    test,
+    elsewhere,
+    lock,
+    lighthouse,
+    scale,
+    successors,
+    fgsm_model,
+]
 NAMED = (record, replicate, test, elsewhere)  # take names of topics or snippets
 
 
@@ -103,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
         one = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
         one.set_defaults(verb=verb)
         if verb in NAMED:
-            one.add_argument("names", nargs="*", help="<topic>, <topic>/<technique>, labs/<lab>; nothing: all")
+            one.add_argument(
+                "names", nargs="*", help="<topic>, <topic>/<technique>, labs/<lab>; nothing: all"
+            )
         if verb in (record, replicate):
             one.add_argument("--all", action="store_true", help="also what did not change")
         if verb is build:

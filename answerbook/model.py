@@ -251,20 +251,21 @@ def read_book(root: Path = ROOT) -> Book:
         pages,
         read_snippets(root, pages),
         _terms(root, problems),
-        read_yaml(root, "docs/papers.yml"),
-        read_yaml(root, "docs/corrections.yml"),
+        read_yaml(root, "docs/papers.yml")[0],
+        read_yaml(root, "docs/corrections.yml")[0],
         problems,
     )
 
 
-def read_yaml(root: Path, file: str):
-    """What a list below ``root`` holds.
+def read_yaml(root: Path, file: str) -> tuple:
+    """What a list below ``root`` holds, and its lines.
 
     Raises:
         Trouble: it is missing or no YAML.
     """
     try:
-        return yaml.safe_load((root / file).read_text())
+        text = (root / file).read_text()
+        return yaml.safe_load(text), text.splitlines()
     except FileNotFoundError:
         raise Trouble(f"{file}:1: does not exist; restore it from git") from None
     except yaml.MarkedYAMLError as error:
@@ -278,20 +279,26 @@ def _is_written_by_hand(root: Path, path: Path) -> bool:
 
 def _questions(root: Path, problems: list[Problem]) -> tuple[dict[str, str], dict[int, Question]]:
     file = "docs/questions.yml"
-    text = (root / file).read_text()
+    data, rows = read_yaml(root, file)
     lines: dict[int, int] = {}
-    for line, number in ((n, int(m[1])) for n, row in enumerate(text.splitlines(), 1) if (m := re.match(r"  (\d+):", row))):
-        if number in lines:  # YAML would keep the last one in silence
-            problems.append(Problem(file, line, f"question {number} is listed twice; delete one"))
-        lines.setdefault(number, line)
-    data = read_yaml(root, file)
+    for line, row in enumerate(rows, 1):
+        if match := re.match(r"  (\d+):", row):
+            if (number := int(match[1])) in lines:  # YAML keeps the last one in silence
+                problems.append(Problem(file, line, f"question {number} is listed twice; delete one"))
+            lines.setdefault(number, line)
     found = {}
     for number, fields in data["questions"].items():
         line = lines[number]
-        missing = [key for key in ("title", "topic", "difficulty", "task", "techniques") if not fields.get(key)]
+        missing = [
+            key for key in ("title", "topic", "difficulty", "task", "techniques") if not fields.get(key)
+        ]
         unknown = sorted(set(fields) - set(Question.__dataclass_fields__))
         if missing or unknown:
-            fault = f"has no {missing[0]}; write it" if missing else f"has a field {unknown[0]!r}; delete or correct it"
+            fault = (
+                f"has no {missing[0]}; write it"
+                if missing
+                else f"has a field {unknown[0]!r}; delete or correct it"
+            )
             problems.append(Problem(file, line, f"question {number} {fault}"))
             fields = {key: value for key, value in fields.items() if key not in unknown}
         if fault := _keyword_fault(fields.get("keywords", [])):
@@ -305,7 +312,9 @@ def _questions(root: Path, problems: list[Problem]) -> tuple[dict[str, str], dic
 def _keyword_fault(keywords) -> str:
     """What the search adds to a question are words, each once."""
     if not isinstance(keywords, list) or not all(isinstance(word, str) and word.strip() for word in keywords):
-        return "has keywords that are no list of texts; write [NMS, mAP], and quote what YAML takes for a number"
+        return (
+            "has keywords that are no list of texts; write [NMS, mAP], and quote what YAML takes for a number"
+        )
     twice = [word for word, count in Counter(map(str.lower, keywords)).items() if count > 1]
     return f"has the keyword {twice[0]} twice; delete one" if twice else ""
 
@@ -400,7 +409,10 @@ def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Sn
         if name in shown:
             page, line = shown[name]
             before = TOLERANCE.match(page.lines[line - 2])
-            place = {"page": page.file.removeprefix("docs/"), "tolerance": float(before[1]) if before else None}
+            place = {
+                "page": page.file.removeprefix("docs/"),
+                "tolerance": float(before[1]) if before else None,
+            }
         found[name] = Snippet(
             name,
             path.read_text(),
@@ -428,10 +440,10 @@ def existing_figures(name: str, root: Path = ROOT) -> list[Path]:
 
 def _terms(root: Path, problems: list[Problem]) -> list[Term]:
     file = "docs/glossary.yml"
-    text = (root / file).read_text()
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("- ")]
+    data, rows = read_yaml(root, file)
+    lines = [number for number, row in enumerate(rows, 1) if row.startswith("- ")]
     found = []
-    for fields, line in zip(read_yaml(root, file), lines, strict=True):
+    for fields, line in zip(data, lines, strict=True):
         missing = {"term", "questions", "definition"} - {key for key, value in fields.items() if value}
         if missing:
             problems.append(Problem(file, line, f"this entry has no {min(missing)}; write it"))

@@ -10,7 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-CHROMIUM = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+from answerbook.audits.lighthouse import CHROMIUM
+
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 
@@ -90,6 +91,9 @@ def assert_accessible(page, include=("html",), exclude=(), rules=()):
     CSS selector. ``rules``: only these, such as COLORS, those which the theme decides."""
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": tags}
-    context = {"include": [[selector] for selector in include], "exclude": [[selector] for selector in exclude]}
+    context = {
+        "include": [[selector] for selector in include],
+        "exclude": [[selector] for selector in exclude],
+    }
     found = Axe().run(page, context, {"runOnly": only, "resultTypes": ["violations"]})
     assert found.violations_count == 0, f"{page.url} in {page.viewport_size}: {found.generate_report()}"

@@ -14,13 +14,12 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
-from browsing import CHROMIUM
+from answerbook.project import Trouble
 
-SITE = Path(__file__).parent.parent / "site"
+CHROMIUM = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 PACKAGE = "lighthouse@12.8.2"
 LEAST = {"performance": 98, "accessibility": 100, "best-practices": 100, "seo": 100}
 PAGES = {  # what each has to reach; the longest answers keep a slow phone busy for a moment
@@ -60,18 +59,27 @@ class _StaticHost(http.server.SimpleHTTPRequestHandler):
 def audit(url: str) -> dict[str, tuple[int, list[str]]]:
     """Of each category its score out of 100, and the audits that cost points."""
     command = [
-        "npx", "--yes", PACKAGE, url, "--output=json", "--quiet", f"--only-categories={','.join(LEAST)}",
+        "npx",
+        "--yes",
+        PACKAGE,
+        url,
+        "--output=json",
+        "--quiet",
+        f"--only-categories={','.join(LEAST)}",
         "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
-    ]  # fmt: skip
+    ]
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), "")
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=300, env=os.environ | {"CHROME_PATH": chromium}
     )
     if result.returncode:
-        raise SystemExit(f"{PACKAGE} failed on {url}:\n{result.stderr}")
+        raise Trouble(f"{PACKAGE} failed on {url}:\n{result.stderr}")
     report = json.loads(result.stdout)
     return {
-        name: (round(100 * category["score"]), [ref["id"] for ref in category["auditRefs"] if _costs(ref, report)])
+        name: (
+            round(100 * category["score"]),
+            [ref["id"] for ref in category["auditRefs"] if _costs(ref, report)],
+        )
         for name, category in report["categories"].items()
     }
 
@@ -81,9 +89,11 @@ def _costs(ref: dict, report: dict) -> bool:
     return ref["weight"] > 0 and score is not None and score < 1
 
 
-def main(site: Path = SITE) -> int:
+def main(site: Path) -> int:
     """Print the median score of each page and category; 1 if one is lower than it has to be."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_StaticHost, directory=str(site)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_StaticHost, directory=str(site))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     low = 0
     for page, wanted in PAGES.items():
@@ -93,10 +103,9 @@ def main(site: Path = SITE) -> int:
             costs = ", ".join(sorted({audit for run in runs for audit in run[category][1]}))
             score = statistics.median(scores)
             low += score < least
-            print(f"{page}: {category} {score} of {scores}, at least {least}" + (f"; costs: {costs}" if costs else ""))
+            print(
+                f"{page}: {category} {score} of {scores}, at least {least}"
+                + (f"; costs: {costs}" if costs else "")
+            )
     server.shutdown()
-    return low > 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    return int(low > 0)

@@ -2,8 +2,7 @@
 
 People write the lists, ``requirements.txt`` and ``docs/requirements.txt``. ``make lock`` resolves them
 with uv, for every Python that is supported and for Linux and macOS at once, into ``requirements.lock``
-and ``docs/requirements.lock`` (``--write``). Without an argument this checks that the lists are those
-that were locked. It runs before anything is installed, so it needs the standard library only.
+and ``docs/requirements.lock``. Each installation first checks that the lists are those that were locked. That runs before anything is installed, so it needs the standard library only.
 
 torch itself is in no lock. Its published file for Linux requires gigabytes for graphics processors, and
 a machine without one rightly has another file of the same version, with another hash. The Makefile
@@ -16,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from answerbook.project import ROOT, Trouble
+
 LISTS = {  # a lock, and the lists that it is made from
     "docs/requirements.lock": ["docs/requirements.txt"],
     "requirements.lock": ["docs/requirements.txt", "requirements.txt"],
@@ -31,7 +31,9 @@ requires-dist = ["filelock", "fsspec", "jinja2", "networkx", "setuptools", "symp
 
 def stamp(lock: str, root: Path = ROOT) -> str:
     """The first line of a lock: it changes with any requirement of its lists, and with no comment."""
-    lines = [line.split(" #")[0].strip() for name in LISTS[lock] for line in (root / name).read_text().splitlines()]
+    lines = [
+        line.split(" #")[0].strip() for name in LISTS[lock] for line in (root / name).read_text().splitlines()
+    ]
     wanted = "\n".join(line for line in lines if line and not line.startswith("#"))
     return f"# Written by `make lock`; the lists had SHA-256 {hashlib.sha256(wanted.encode()).hexdigest()}"
 
@@ -52,10 +54,23 @@ def write(root: Path = ROOT) -> None:
         config.flush()
         for lock, lists in LISTS.items():
             command = [
-                Path(sys.executable).parent / "uv", "--config-file", config.name, "pip", "compile", "--quiet",
-                "--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--no-header",
-                "--no-emit-package", "torch", "--output-file", lock, lists[-1],
-            ]  # fmt: skip
+                Path(sys.executable).parent / "uv",
+                "--config-file",
+                config.name,
+                "pip",
+                "compile",
+                "--quiet",
+                "--universal",
+                "--python-version",
+                OLDEST_PYTHON,
+                "--generate-hashes",
+                "--no-header",
+                "--no-emit-package",
+                "torch",
+                "--output-file",
+                lock,
+                lists[-1],
+            ]
             if len(lists) > 1:  # reading and testing agree on what they share
                 command += ["--constraint", "docs/requirements.lock"]
             subprocess.run(command, cwd=root, check=True)
@@ -63,8 +78,13 @@ def write(root: Path = ROOT) -> None:
             (root / lock).write_text(f"{stamp(lock, root)}\n{text}")
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
+def main(anew: bool) -> None:
+    """Lock the lists anew, or say which locks are stale.
+
+    Raises:
+        Trouble: a lock is stale.
+    """
+    if anew:
         write()
     elif problems := check():
-        sys.exit("\n".join(problems))
+        raise Trouble("\n".join(problems))

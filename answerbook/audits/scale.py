@@ -1,12 +1,10 @@
-"""What would a thousand topic pages cost? Behind ``make scale``: our set-up against plain Material.
-
-    python tests/scale.py [pages] [rounds]
+"""What would a thousand topic pages cost? Our set-up against plain Material.
 
 The topic pages are copied, under new names, until there are that many, and built by turns in two ways. Ours is
-what `make site` does for the pages: mkdocs.yml, theme/, and the two scripts that finish the built pages. Plain is
-Material with the same settings and Markdown extensions and with KaTeX, but without our templates, styles,
-scripts, the offline plugin, notebooks and finishing. Time is the processor's, which other programs on the machine
-disturb least; memory is the most that a build held. Our checks of sources and site are timed apart.
+what `make site` does for the pages. Plain is Material with the same settings, pages and Markdown extensions and
+with KaTeX, but without our templates, styles, scripts, hooks and the offline plugin. Neither has the labs. Time is
+the processor's, which other programs on the machine disturb least; memory is the most that a build held. Our checks
+of sources and site are timed apart.
 """
 
 import functools
@@ -24,73 +22,85 @@ import lxml.html
 import yaml
 from mkdocs.utils import yaml_load
 
-ROOT = Path(__file__).resolve().parents[1]
+from answerbook import pages as generated
+from answerbook.model import read_book
+from answerbook.project import ROOT, Trouble
+
+PAGES, ROUNDS = 1000, 2
 LIMIT = 1.2  # how much more than plain Material we may cost, in each figure
-# A link to a page that is no topic page
-ELSEWHERE = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:\.\./)+(?:labs/)?[\w-]+\.(?:md|ipynb)[^)]*\)")
+TO_A_LAB = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:\.\./)?labs/[\w-]+\.ipynb[^)]*\)")
+READ = "import pathlib; from answerbook.model import read_book; "
 CHECKS = {
-    "check_sources": "import check_sources; check_sources.check(pathlib.Path('.'))",
-    "check_site": "import check_site; check_site.check(pathlib.Path('ours'))",
+    "check_sources": f"{READ}from answerbook.site import check_sources as c; c.check(read_book(pathlib.Path('.')))",
+    "check_site": "import pathlib; from answerbook.site import check_site as c; c.check(pathlib.Path('ours'))",
 }
 
 
 def make_project(project: Path, pages: int) -> None:
     """Fill ``project`` with so many topic pages and the configurations ours.yml and plain.yml."""
-    for name in ("docs", "snippets", "theme"):
+    for name in ("answerbook", "docs", "snippets", "theme"):
         shutil.copytree(ROOT / name, project / name)
+    shutil.rmtree(project / "docs/labs")
+    book = read_book(ROOT)
+    generated.write(read_book(project))
+    for path in (project / "docs").rglob("*.md"):
+        path.write_text(TO_A_LAB.sub(r"\1", path.read_text()))
     config = yaml_load((ROOT / "mkdocs.yml").open())
-    sections = {title: names for entry in config["nav"] for title, names in entry.items() if isinstance(names, list)}
-    questions = yaml.safe_load((ROOT / "docs/questions.yml").read_text())["questions"]
-    topics = [f"{topic}.md" for topic in dict.fromkeys(question["topic"] for question in questions.values())]
-    for path in (project / "docs").rglob("*"):
-        if path.suffix in (".md", ".ipynb") and path.relative_to(project / "docs").as_posix() not in topics:
-            path.unlink()
-    for path in (project / "snippets").glob("*/*.md"):
-        path.write_text(ELSEWHERE.sub(r"\1", path.read_text()))
-    (project / "docs/index.md").write_text("---\ntitle: Home\n---\n\n# Home\n\nMany pages.\n")
-    nav = {title: [] for title, names in sections.items() if any(name in topics for name in names)}
-    for number in range(pages):
+    config["nav"] = [entry for entry in config["nav"] if "Labs" not in entry]
+    config["plugins"] = [plugin for plugin in config["plugins"] if "mkdocs-jupyter" not in plugin]
+    places = {
+        name: some
+        for entry in config["nav"]
+        for some in entry.values()
+        if isinstance(some, list)
+        for name in some
+        if isinstance(name, str)
+    }
+    topics = list(dict.fromkeys(question.page for question in book.answered.values()))
+    for number in range(len(topics), pages):
         copy, topic = divmod(number, len(topics))
-        name = topics[topic]
-        text = ELSEWHERE.sub(r"\1", (ROOT / "docs" / name).read_text())
-        if copy:
-            name = name.replace(".md", f"-{copy + 1}.md")
-            text = re.sub(r"^(title: .*|# .*)$", rf"\1 {copy + 1}", text, flags=re.MULTILINE)
+        name = topics[topic].replace(".md", f"-{copy + 1}.md")
+        text = (project / "docs" / topics[topic]).read_text()
+        text = re.sub(r"^(title: .*|# .*)$", rf"\1 {copy + 1}", text, flags=re.MULTILINE)
         (project / "docs" / name).write_text(text)
-        next(some for title, some in nav.items() if topics[topic] in sections[title]).append(name)
-    config["nav"] = [{"Home": "index.md"}, *({title: names} for title, names in nav.items())]
+        places[topics[topic]].append(name)
     (project / "ours.yml").write_text(yaml.safe_dump(config))
-    plain = {key: config[key] for key in ("site_name", "use_directory_urls", "exclude_docs", "nav", "validation")}
+    plain = {
+        key: config[key] for key in ("site_name", "use_directory_urls", "exclude_docs", "nav", "validation")
+    }
     plain["markdown_extensions"] = config["markdown_extensions"]
     own = ("custom_dir", "static_templates")
     plain["theme"] = {key: value for key, value in config["theme"].items() if key not in own}
     plain["plugins"] = ["search"]
-    plain["extra_css"], plain["extra_javascript"] = ["assets/katex/katex.min.css"], ["assets/katex/katex.min.js"]
+    plain["extra_css"], plain["extra_javascript"] = (
+        ["assets/katex/katex.min.css"],
+        ["assets/katex/katex.min.js"],
+    )
     (project / "plain.yml").write_text(yaml.safe_dump(plain))
 
 
 def run(project: Path, *command: str) -> tuple[float, float]:
     """Processor seconds of a Python command in ``project``, and the most memory that it held, in MB."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("tests", "theme", "book"))}
-    process = subprocess.Popen([sys.executable, *command], cwd=project, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=project, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    )
     _, status, used = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"scale: {' '.join(command)} failed")
+        raise Trouble(f"scale: {' '.join(command)} failed")
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
     return used.ru_utime + used.ru_stime, used.ru_maxrss / unit
 
 
 def measure(project: Path, kind: str) -> dict[str, float]:
     """One build of a kind: its time, memory and bytes."""
-    steps = [["-m", "mkdocs", "build", "--quiet", "--strict", "-f", f"{kind}.yml", "-d", kind]]
-    if kind == "ours":
-        steps += [["theme/trim_search_index.py", kind], ["theme/finish_pages.py", kind]]
-    used = [run(project, *step) for step in steps]
+    seconds, memory = run(
+        project, "-m", "mkdocs", "build", "--quiet", "--strict", "-f", f"{kind}.yml", "-d", kind
+    )
     site = project / kind
     weights = [first_view(path) for path in sorted(site.glob("*/*.html"))[::10]]
     return {
-        "processor time, s": sum(seconds for seconds, _ in used),
-        "peak memory, MB": max(memory for _, memory in used),
+        "processor time, s": seconds,
+        "peak memory, MB": memory,
         # Not compressed: the copies repeat each other, which a short index would profit from more.
         "search index, KB": (site / "search/search_index.json").stat().st_size / 1000,
         "page with its styles and scripts, KB compressed, median": statistics.median(weights) / 1000,
@@ -111,7 +121,7 @@ def compressed(path: Path) -> int:
 asset = functools.cache(compressed)  # many pages name the same
 
 
-def main(pages: int = 1000, rounds: int = 2) -> int:
+def main(pages: int = PAGES, rounds: int = ROUNDS) -> int:
     with tempfile.TemporaryDirectory() as name:
         project = Path(name)
         make_project(project, pages)
@@ -122,15 +132,13 @@ def main(pages: int = 1000, rounds: int = 2) -> int:
         missed = False
         print(f"{pages} topic pages, median of {rounds} builds; ours, plain Material, ratio")
         for figure in found["ours"][0]:
-            ours, plain = (statistics.median(one[figure] for one in found[kind]) for kind in ("ours", "plain"))
+            ours, plain = (
+                statistics.median(one[figure] for one in found[kind]) for kind in ("ours", "plain")
+            )
             missed |= ours > LIMIT * plain
             print(f"{figure}: {ours:.1f}, {plain:.1f}, {ours / plain:.2f}")
         plain = statistics.median(one["processor time, s"] for one in found["plain"])
         for check, code in CHECKS.items():
-            seconds, memory = run(project, "-c", f"import pathlib; {code}")
+            seconds, memory = run(project, "-c", code)
             print(f"{check}: {seconds:.1f} s, {seconds / plain:.2f} of the plain build, {memory:.0f} MB")
-    return missed
-
-
-if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    return int(missed)

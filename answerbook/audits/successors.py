@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,17 @@ from urllib.parse import urljoin
 
 import lxml.html
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ["docs", "snippets", "theme", "mkdocs.yml"]
+from answerbook import pages
+from answerbook.model import read_book
+from answerbook.project import ROOT, Trouble
+
+SOURCES = ["answerbook", "docs", "snippets", "theme", "mkdocs.yml"]
 GENERATOR = re.compile(rb'(<meta name="generator" content=")mkdocs-(ProperDocs )?[\d.]+')
 FORMULA = ".//*[contains(concat(' ', @class, ' '), ' arithmatex ')]"
 PARTS = {  # what the article of a page at an address is made of
-    "anchors": lambda article, _: [name for name in article.xpath(".//@id") if not name.startswith("__")],  # a theme's
+    "anchors": lambda article, _: [
+        name for name in article.xpath(".//@id") if not name.startswith("__")
+    ],  # a theme's
     "text": lambda article, _: article.text_content().split(),
     "code": lambda article, _: [node.text_content() for node in article.xpath(".//pre/code")],
     "formulas": lambda article, _: [node.text_content() for node in article.xpath(FORMULA)],
@@ -34,11 +38,18 @@ PARTS = {  # what the article of a page at an address is made of
 
 def properdocs_differences(ours: Path, theirs: Path) -> Iterator[str]:
     """What ProperDocs' site has otherwise than MkDocs', a line a file."""
-    names = {path.relative_to(site).as_posix() for site in (ours, theirs) for path in site.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(site).as_posix()
+        for site in (ours, theirs)
+        for path in site.rglob("*")
+        if path.is_file()
+    }
     for name in sorted(names - {"sitemap.xml.gz"}):
         if not (ours / name).exists() or not (theirs / name).exists():
             yield f"{name}: only one of the two wrote it"
-        elif GENERATOR.sub(rb"\1", (ours / name).read_bytes()) != GENERATOR.sub(rb"\1", (theirs / name).read_bytes()):
+        elif GENERATOR.sub(rb"\1", (ours / name).read_bytes()) != GENERATOR.sub(
+            rb"\1", (theirs / name).read_bytes()
+        ):
             yield f"{name}: the bytes differ"
 
 
@@ -51,11 +62,15 @@ def zensical_differences(ours: Path, theirs: Path) -> Iterator[str]:
         if not (theirs / page).exists():
             yield f"{page}: does not exist"
             continue
-        mine, other = (lxml.html.parse(str(site / page)).getroot().find(".//article") for site in (ours, theirs))
+        mine, other = (
+            lxml.html.parse(str(site / page)).getroot().find(".//article") for site in (ours, theirs)
+        )
         for part, read in PARTS.items():
             expected, found = read(mine, page), read(other, page)
             if expected != found:
-                pair = next((pair for pair in zip(expected, found) if pair[0] != pair[1]), (len(expected), len(found)))
+                pair = next(
+                    (pair for pair in zip(expected, found) if pair[0] != pair[1]), (len(expected), len(found))
+                )
                 yield f"{page}: {part} differ, first {pair[0]!r} and {pair[1]!r}"
 
 
@@ -69,7 +84,7 @@ def _build(program: str, project: Path) -> Path:
     command = [ROOT / program, "build", "--strict"]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True, env=environment)
     if result.returncode:
-        sys.exit(f"{program} failed: {(result.stdout + result.stderr)[-3000:]}")
+        raise Trouble(f"{program} failed: {(result.stdout + result.stderr)[-3000:]}")
     return (project / "site").rename(project / Path(program).name)
 
 
@@ -79,15 +94,14 @@ def main() -> int:
         for source in SOURCES:
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
             copy(ROOT / source, project / source)
+        pages.write(read_book(project))  # Zensical calls no hooks
         ours = _build(".venv/bin/mkdocs", project)
         found = {
-            "ProperDocs": list(properdocs_differences(ours, _build(".venv-properdocs/bin/properdocs", project))),
+            "ProperDocs": list(
+                properdocs_differences(ours, _build(".venv-properdocs/bin/properdocs", project))
+            ),
             "Zensical": list(zensical_differences(ours, _build(".venv-zensical/bin/zensical", project))),
         }
     for program, differences in found.items():
         print("\n".join([f"{program}: {len(differences)} differences", *differences]))
-    return any(found.values())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return int(any(found.values()))

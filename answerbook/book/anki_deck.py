@@ -92,7 +92,19 @@ def write_deck(site: Path, book: Book, site_url: str, changed: int) -> int:
     note_type = genanki.Model(
         NOTE_TYPE,
         TITLE,
-        fields=[{"name": name} for name in ("Question", "Section", "Difficulty", "Answer", "Formula", "Figure", "Findings", "Link")],
+        fields=[
+            {"name": name}
+            for name in (
+                "Question",
+                "Section",
+                "Difficulty",
+                "Answer",
+                "Formula",
+                "Figure",
+                "Findings",
+                "Link",
+            )
+        ],
         templates=[{"name": "Question to answer", "qfmt": FRONT, "afmt": BACK}],
         css=CSS,
     )
@@ -115,12 +127,18 @@ def write_deck(site: Path, book: Book, site_url: str, changed: int) -> int:
                     number,
                     model=note_type,
                     fields=[
-                        f"Q{number}. {escape(question.title, quote=False)}", escape(title), question.difficulty,
-                        card.answer, card.formula, card.figure, card.findings, f"The full answer, with code: {link}",
+                        f"Q{number}. {escape(question.title, quote=False)}",
+                        escape(title),
+                        question.difficulty,
+                        card.answer,
+                        card.formula,
+                        card.figure,
+                        card.findings,
+                        f"The full answer, with code: {link}",
                     ],
                     tags=[tag.replace(" ", "-") for tag in tags],
                 )
-            )  # fmt: skip
+            )
         if deck.notes:
             decks.append(deck)
     _write(site / f"{NAME}.apkg", decks, sorted(media), changed)
@@ -150,11 +168,25 @@ def read_card(article: html.HtmlElement, page: str, question: Question, book: Bo
     """The parts of one answer that a card shows."""
     number = question.number
     parts = _section(article, number)
-    answer = next((node for part in parts for node in part.xpath("descendant-or-self::div[contains(@class, 'abstract')]")), None)
+    answer = next(
+        (
+            node
+            for part in parts
+            for node in part.xpath("descendant-or-self::div[contains(@class, 'abstract')]")
+        ),
+        None,
+    )
     if answer is None:
         raise Trouble(f"{page}: Q{number} has no short answer")
-    evidence = next((i for i, part in enumerate(parts) if part.get("id") == f"q{number}-evidence"), len(parts))
-    displays = [node for part in parts[:evidence] for node in [part, *part.iterdescendants("div")] if _is(node, "arithmatex")]
+    evidence = next(
+        (i for i, part in enumerate(parts) if part.get("id") == f"q{number}-evidence"), len(parts)
+    )
+    displays = [
+        node
+        for part in parts[:evidence]
+        for node in [part, *part.iterdescendants("div")]
+        if _is(node, "arithmatex")
+    ]
     card = Card(
         answer="".join(_clean(node, page) for node in answer if not _is(node, "admonition-title")),
         formula=_formulas([displays[n - 1] for n in question.formulas if n <= len(displays)]),

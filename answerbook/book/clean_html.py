@@ -23,13 +23,27 @@ from answerbook.project import slug as _slug
 # sources, and the ledger, the index of snippets, the corrections and the pages to practice repeat the answers:
 # links to these become plain text.
 LIST = "questions.html"
-LEFT_OUT = re.compile(r"(index|contributing|hosting|ledger|techniques|corrections|practice|cheat-sheets/.*)\.html")
+LEFT_OUT = re.compile(
+    r"(index|contributing|hosting|ledger|techniques|corrections|practice|cheat-sheets/.*)\.html"
+)
 INTRODUCTION = "evidence.html"  # readers need its three verdicts before the first answer
 GLOSSARY = "glossary.html"  # stands behind the last part
 # Classes of Pygments (two letters, else one) to the book's colors: comment, string, number, keyword,
 # constant, function. Names and operators stay plain: fewer runs, a third less time to set the book.
-COLORS = {"c": "c", "s": "s", "m": "n", "k": "k", "kc": "l", "nb": "f", "nf": "f", "nc": "f", "nd": "f",
-          "ow": "k", "se": "n", "si": "_"}  # fmt: skip
+COLORS = {
+    "c": "c",
+    "s": "s",
+    "m": "n",
+    "k": "k",
+    "kc": "l",
+    "nb": "f",
+    "nf": "f",
+    "nc": "f",
+    "nd": "f",
+    "ow": "k",
+    "se": "n",
+    "si": "_",
+}
 TABLE_WIDTH = 74  # characters that a table's line holds
 
 
@@ -79,7 +93,10 @@ def join_pages(site: Path, nav: list, source: model.Book) -> Book:
             parts.append((title, chapters))
     chapters = introduction + [chapter for _, some in parts for chapter in some] + glossary
     book.pages = [chapter.page for chapter in chapters]
-    known = {chapter.page: {node.get("id") for node in chapter.body.iter() if node.get("id")} for chapter in chapters}
+    known = {
+        chapter.page: {node.get("id") for node in chapter.body.iter() if node.get("id")}
+        for chapter in chapters
+    }
     tags, tag_list = _technique_index(site, known)
     known[LIST] = tags | {"by-technique"}
     for number, chapter in enumerate(chapters, 1 - len(introduction)):
@@ -103,7 +120,10 @@ def _sections(nav: list) -> Iterator[tuple[str, list[str]]]:
         title, value = next(iter(item.items())) if isinstance(item, dict) else ("", item)
         entries = value if isinstance(value, list) else [value]
         paths = [next(iter(entry.values())) if isinstance(entry, dict) else entry for entry in entries]
-        yield (title if isinstance(value, list) else ""), [re.sub(r"\.(md|ipynb)$", ".html", path) for path in paths]
+        yield (
+            (title if isinstance(value, list) else ""),
+            [re.sub(r"\.(md|ipynb)$", ".html", path) for path in paths],
+        )
 
 
 def _article(path: Path, page: str) -> html.HtmlElement:
@@ -121,7 +141,9 @@ def _clean(
     """Turn one page into a chapter, in place."""
     page, body = chapter.page, chapter.body
     etree.strip_tags(body, etree.Comment)
-    for node in body.cssselect("a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download], nav.letters, .glossary h2, .online"):
+    for node in body.cssselect(
+        "a.headerlink, a.md-content__button, script, button, .md-code__nav, p.stamp a, a[download], nav.letters, .glossary h2, .online"
+    ):
         node.drop_tree()
     for node in body.cssselect("details.code"):  # paper does not unfold
         for extra in [node.find("summary"), *node.cssselect("p.needs")]:
@@ -143,7 +165,9 @@ def _clean(
     _code_blocks(chapter, book, source)
     for count, node in enumerate(body.cssselect("figure"), 1):
         _figure(node, page, book, site, f"{number}.{count}")
-    if stray := [node for node in body.iter("img") if not any(a.tag == "figure" for a in node.iterancestors())]:
+    if stray := [
+        node for node in body.iter("img") if not any(a.tag == "figure" for a in node.iterancestors())
+    ]:
         raise Trouble(f"{page}: image {stray[0].get('src')} is not in a figure; give it a caption")
     for node in body.cssselect("table"):
         _table_widths(node)
@@ -180,9 +204,11 @@ def _footnotes(body: html.HtmlElement, page: str) -> None:
         for back in item.cssselect("a.footnote-backref"):
             back.drop_tree()
         # A note is one run of text, so that it can stand inside a paragraph.
-        notes[item.get("id")] = " ".join(
-            escape(p.text or "") + _inner(p) for p in (item.cssselect("p") or [item])
-        ).replace("\N{NO-BREAK SPACE}", " ").strip()
+        notes[item.get("id")] = (
+            " ".join(escape(p.text or "") + _inner(p) for p in (item.cssselect("p") or [item]))
+            .replace("\N{NO-BREAK SPACE}", " ")
+            .strip()
+        )
     for mark in body.cssselect("a.footnote-ref"):
         target = mark.get("href").lstrip("#")
         if target not in notes:
@@ -200,7 +226,9 @@ def _formula(node: html.HtmlElement, page: str, book: Book) -> None:
     tex = node.text_content().strip()[2:-2].strip()
     book.formulas.setdefault(tex, page)
     if r"\tag" in tex:  # pandoc drops it in silence
-        raise Trouble(f"{page}: formula {tex!r} has a \\tag, which the book cannot show; number it in the text")
+        raise Trouble(
+            f"{page}: formula {tex!r} has a \\tag, which the book cannot show; number it in the text"
+        )
     display = node.tag == "div"
     mark = html.Element("span", {"class": "tex-display" if display else "tex", "data-tex": tex})
     if display:
@@ -245,7 +273,10 @@ def _runs(code: html.HtmlElement) -> str:
     pieces = [("_", code.text or "")]
     for span in code:
         kind = span.get("class") or "_"
-        pieces += [(COLORS.get(kind[:2]) or COLORS.get(kind[:1], "_"), span.text_content()), ("_", span.tail or "")]
+        pieces += [
+            (COLORS.get(kind[:2]) or COLORS.get(kind[:1], "_"), span.text_content()),
+            ("_", span.tail or ""),
+        ]
     lines: list[list[list]] = [[]]
     for color, text in pieces:
         for number, part in enumerate(text.split("\n")):
@@ -303,7 +334,9 @@ def _link(node: html.HtmlElement, page: str, known: dict[str, set]) -> None:
     elif target not in known or (name and name not in known[target]):
         raise Trouble(f"{page}: the link to {href} lands nowhere in the book")
     elif target == LIST:
-        node.set("href", "#" + {"": "index-of-questions", "by-technique": "index-of-techniques"}.get(name, name))
+        node.set(
+            "href", "#" + {"": "index-of-questions", "by-technique": "index-of-techniques"}.get(name, name)
+        )
         if any("meta" in (a.get("class") or "") for a in node.iterancestors()):
             node.set("class", "bare")  # pages would drown the line under a question
     else:
@@ -321,7 +354,9 @@ def _table_widths(table: html.HtmlElement) -> None:
     natural = [max(len(text) for text in column) + 2 for column in columns]
     if sum(natural) <= TABLE_WIDTH:
         return
-    least = [max(len(word) for text in column for word in re.split(r"[\s/.,_-]", text)) + 2 for column in columns]
+    least = [
+        max(len(word) for text in column for word in re.split(r"[\s/.,_-]", text)) + 2 for column in columns
+    ]
     spare = max(0, TABLE_WIDTH - sum(least))
     weight = [(full - low) ** 0.5 for full, low in zip(natural, least)]
     widths = [low + spare * part / (sum(weight) or 1) for low, part in zip(least, weight)]

@@ -43,7 +43,9 @@ def write_book(site: Path, nav: list, source: model.Book) -> Book:
     """
     book = join_pages(site, nav, source)
     # Parsed once, written twice. "smart" makes typographer's quotes.
-    document = pandoc(book.html, ["--from=html+smart", "--to=json", f"--lua-filter={HERE / 'marks.lua'}"], book)
+    document = pandoc(
+        book.html, ["--from=html+smart", "--to=json", f"--lua-filter={HERE / 'marks.lua'}"], book
+    )
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         epub = pool.submit(write_epub, book, document, site, Path(folder))
         write_pdf(book, document, site)
@@ -58,15 +60,20 @@ def pandoc(text: str, arguments: list[str], book: Book) -> str:
     with tempfile.NamedTemporaryFile(suffix=".json") as log:
         run = subprocess.run(
             [pypandoc.get_pandoc_path(), "--quiet", f"--log={log.name}", *arguments],
-            input=text, capture_output=True, text=True, env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH},
-        )  # fmt: skip
+            input=text,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "SOURCE_DATE_EPOCH": EPOCH},
+        )
         if run.returncode:
             raise Trouble(f"pandoc: {run.stderr.strip()}")
         for entry in json.loads(Path(log.name).read_text() or "[]"):
             if entry["type"] == "CouldNotConvertTeXMath":
                 tex = entry["contents"].strip()
                 page = book.formulas.get(tex, "a page")
-                raise Trouble(f"{page}: formula {tex!r} cannot be converted: {entry['message'].splitlines()[-1]}")
+                raise Trouble(
+                    f"{page}: formula {tex!r} cannot be converted: {entry['message'].splitlines()[-1]}"
+                )
             if entry["verbosity"] == "WARNING":
                 raise Trouble(f"pandoc: {entry['pretty']}")
     return run.stdout
@@ -116,7 +123,9 @@ def _formula_at(error: typst.TypstError, source: str, book: Book) -> str:
 
 def write_pdf(book: Book, document: str, site: Path) -> None:
     """The PDF: tagged for PDF/UA-1, with Typst's own fonts only."""
-    body = pandoc(document, ["--from=json", "--to=typst", "--wrap=none", f"--lua-filter={HERE / 'typst.lua'}"], book)
+    body = pandoc(
+        document, ["--from=json", "--to=typst", "--wrap=none", f"--lua-filter={HERE / 'typst.lua'}"], book
+    )
     data = set_type(book, site, FRONT + body, format="pdf", pdf_standards=["ua-1"])
     (site / f"{NAME}.pdf").write_bytes(data)
 
@@ -138,11 +147,24 @@ def write_epub(book: Book, document: str, site: Path, folder: Path) -> None:
     target = folder / "book.epub"
     pandoc(
         document,
-        ["--from=json", "--to=epub3", f"--lua-filter={HERE / 'epub.lua'}", f"--output={target}", "--mathml", "--toc", "--toc-depth=3", "--split-level=2",
-         f"--css={HERE / 'epub.css'}", f"--epub-cover-image={cover}", f"--resource-path={folder}",
-         f"--metadata-file={HERE / 'epub.yml'}", f"--metadata=title:{TITLE}", f"--metadata=description:{SUBTITLE}"],
+        [
+            "--from=json",
+            "--to=epub3",
+            f"--lua-filter={HERE / 'epub.lua'}",
+            f"--output={target}",
+            "--mathml",
+            "--toc",
+            "--toc-depth=3",
+            "--split-level=2",
+            f"--css={HERE / 'epub.css'}",
+            f"--epub-cover-image={cover}",
+            f"--resource-path={folder}",
+            f"--metadata-file={HERE / 'epub.yml'}",
+            f"--metadata=title:{TITLE}",
+            f"--metadata=description:{SUBTITLE}",
+        ],
         book,
-    )  # fmt: skip
+    )
     (site / f"{NAME}.epub").write_bytes(target.read_bytes())
 
 
@@ -167,7 +189,9 @@ def write_archives(site: Path, source: model.Book) -> None:
     write_zip(site / f"{NAME}-snippets.zip", {name: path.read_bytes() for name, path in scripts.items()})
     whole = site / f"{NAME}-site.zip"
     whole.unlink(missing_ok=True)
-    pages = {f"{NAME}/{path.relative_to(site)}": path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    pages = {
+        f"{NAME}/{path.relative_to(site)}": path.read_bytes() for path in site.rglob("*") if path.is_file()
+    }
     home = f"{NAME}/index.html"  # the archive does not contain itself
     pages[home] = re.sub(rb'<span\s+class="online">.*?</span>', b"", pages[home], flags=re.DOTALL)
     write_zip(whole, pages)

@@ -1,19 +1,20 @@
 """Train the small digit classifier of the FGSM explorable and write fgsm_model.js.
 
 The network of snippets/adversarial-attacks/fgsm_and_pgd.py for one seed, in float64; the file holds
-its weights in thousandths and two test images of each digit. Run it from anywhere, without arguments.
+its weights in thousandths and two test images of each digit.
 """
 
 import json
 import re
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
-HERE = Path(__file__).parent
+from answerbook.project import ROOT
+
+TARGET = ROOT / "docs/assets/explorables/fgsm_model.js"
 NAMES = {"0": "conv1", "2": "conv2", "5": "dense"}  # layers of the network, by their place in it
 
 
@@ -24,9 +25,13 @@ def train():
     order = torch.rand(len(x), dtype=torch.float64).argsort()
     x, y = x.view(-1, 1, 8, 8)[order], y[order]
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 4, 2, 1, dtype=torch.float64), nn.ReLU(),  # (N, 8, 4, 4)
-        nn.Conv2d(8, 16, 4, dtype=torch.float64), nn.ReLU(), nn.Flatten(),  # (N, 16)
-        nn.Linear(16, 10, dtype=torch.float64))  # fmt: skip
+        nn.Conv2d(1, 8, 4, 2, 1, dtype=torch.float64),
+        nn.ReLU(),  # (N, 8, 4, 4)
+        nn.Conv2d(8, 16, 4, dtype=torch.float64),
+        nn.ReLU(),
+        nn.Flatten(),  # (N, 16)
+        nn.Linear(16, 10, dtype=torch.float64),
+    )
     adam = torch.optim.Adam(net.parameters(), 1e-2)
     for i in torch.randint(1200, (200, 100)):
         loss = F.cross_entropy(net(x[i] / 16), y[i])
@@ -50,9 +55,5 @@ def model():
 
 def main():
     text = re.sub(r"(.{90,}?,)", r"\1\n", json.dumps(model(), separators=(",", ":")))
-    lead = "// Written by fgsm_model.py: weights in thousandths, test images with pixels 0 to 16.\n"
-    (HERE / "fgsm_model.js").write_text(f"{lead}window.fgsmModel = {text}\n")
-
-
-if __name__ == "__main__":
-    main()
+    lead = "// Written by `python -m answerbook fgsm-model`: weights in thousandths, test images with pixels 0 to 16.\n"
+    TARGET.write_text(f"{lead}window.fgsmModel = {text}\n")

@@ -44,7 +44,12 @@ def corrections_page(book: Book) -> str:
         some = [e for e in changes if questions[e["question"]].section == section]
         if not some:
             continue
-        lines += [f"### {title} {{ #since-2023-{section} }}", "", "| Question | Often said in 2023 | Today |", "|---|---|---|"]
+        lines += [
+            f"### {title} {{ #since-2023-{section} }}",
+            "",
+            "| Question | Often said in 2023 | Today |",
+            "|---|---|---|",
+        ]
         for entry in sorted(some, key=lambda e: e["question"]):
             then, now = (re.sub(r"\s*\|\s*", " or ", str(entry[key])) for key in ("then", "now"))
             lines.append(f"| {link(entry)} | {then} | {now} |")

@@ -82,7 +82,7 @@ def faults(book: Book) -> Iterator[Problem]:
             if names[name] > 1
         ]
         for number in term.questions:
-            if number not in book.answered:
+            if number not in book.questions:
                 found.append(f"there is no question {number} in docs/questions.yml; correct the number")
             elif not _mentioned(term, book.answer(number).text):
                 found.append(f"the answer to Q{number} does not mention it; name another one or another term")

@@ -16,6 +16,7 @@ from html import escape
 from answerbook.model import ENOUGH, RUNS, VERDICTS, Book, Snippet
 from answerbook.pages.opening import opening
 
+
 @dataclass(frozen=True)
 class Claim:
     """One measured claim: a row of the ledger."""

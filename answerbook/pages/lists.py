@@ -159,5 +159,9 @@ def cheat_sheet(book: Book, section: str) -> str:
         lines += ["", "</div>"]
     lines += ["", "</div>", ""]
     if size == "roomy":
-        lines += ["Claims that we ran: ✓ holds, ≈ holds under a condition, ✗ does not hold here.", "{ .legend }", ""]
+        lines += [
+            "Claims that we ran: ✓ holds, ≈ holds under a condition, ✗ does not hold here.",
+            "{ .legend }",
+            "",
+        ]
     return "\n".join(lines)

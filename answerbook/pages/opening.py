@@ -10,6 +10,15 @@ def opening(title: str, description: str, origin: str, contents: bool = False) -
     named = f'"{title}"' if ":" in title else title
     hidden = [] if contents else ["hide:", "  - toc"]
     return [
-        *("---", f"title: {named}", f"description: {description}", *hidden, "search:", "  exclude: true", "---", ""),
+        *(
+            "---",
+            f"title: {named}",
+            f"description: {description}",
+            *hidden,
+            "search:",
+            "  exclude: true",
+            "---",
+            "",
+        ),
         *(f"<!-- Written at build time from {origin}. -->", "", f"# {title}", ""),
     ]

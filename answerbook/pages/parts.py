@@ -8,12 +8,30 @@ from answerbook.model import Book, Question, Snippet
 from answerbook.pages.ledger import Claim, replication, verified
 from answerbook.project import slug
 
-PACKAGES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "faiss": "faiss-cpu"}  # to install, by module
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "faiss": "faiss-cpu",
+}  # to install, by module
 MODULES = {  # what a snippet may import beside the standard library
-    "torch", "numpy", "scipy", "sklearn", "skimage", "matplotlib",
-    "faiss", "fastapi", "keras", "onnx", "onnxruntime", "safetensors", "uvicorn",
+    "torch",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "skimage",
+    "matplotlib",
+    "faiss",
+    "fastapi",
+    "keras",
+    "onnx",
+    "onnxruntime",
+    "safetensors",
+    "uvicorn",
 }
-NEEDED_TOO = {"torch.onnx.export": ["onnx", "onnxscript"], "fastapi.testclient": ["httpx"]}  # by what stands in it
+NEEDED_TOO = {
+    "torch.onnx.export": ["onnx", "onnxscript"],
+    "fastapi.testclient": ["httpx"],
+}  # by what stands in it
 
 
 def meta_line(question: Question) -> str:

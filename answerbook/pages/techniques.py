@@ -25,7 +25,9 @@ def techniques_page(book: Book, claims: list[Claim]) -> str:
     """Text of the page; docs/assets/ledger.js filters its rows as it does the ledger's."""
     abbreviations = [term.abbreviation for term in book.terms if term.abbreviation]
     words = {word.lower().replace("-", ""): word for word in [*abbreviations, *WORDS.split()]}
-    rows = sorted(((technique(claim.snippet, words), claim) for claim in claims), key=lambda row: row[0].lower())
+    rows = sorted(
+        ((technique(claim.snippet, words), claim) for claim in claims), key=lambda row: row[0].lower()
+    )
     letters = [(letter, list(some)) for letter, some in groupby(rows, lambda row: row[0][0].upper())]
     lines = opening(
         "Index of techniques",

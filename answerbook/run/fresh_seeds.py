@@ -24,8 +24,11 @@ def shift_seeds(offset: int) -> set[int]:
         return (int(seed) + offset) % 2**32
 
     torch_seed, default_rng, random_seed, numpy_seed = (
-        torch.manual_seed, np.random.default_rng, random.seed, np.random.seed
-    )  # fmt: skip
+        torch.manual_seed,
+        np.random.default_rng,
+        random.seed,
+        np.random.seed,
+    )
 
     class Generator(torch.Generator):
         def manual_seed(self, seed):

@@ -56,7 +56,9 @@ def run_on_fresh_seeds(snippet: Snippet, date: str) -> tuple[dict, list[str]]:
     """
 
     def submit(offset):
-        return runner.submit(snippet.source, f"{snippet.name}, seeds + {offset}", CPU_SECONDS, seed_offset=offset)
+        return runner.submit(
+            snippet.source, f"{snippet.name}, seeds + {offset}", CPU_SECONDS, seed_offset=offset
+        )
 
     first, *others = offsets(date)
     runs = [submit(first).result()]
@@ -105,5 +107,7 @@ def replicate(names: list[str], unchanged_too: bool = False, root: Path = ROOT) 
         if not holds(entry, entry["digest"]):
             short.append(snippet.name)
     for name in short:
-        print(f"snippets/{name}.py:1: holds too seldom; reword its claim or change its verdict", file=sys.stderr)
+        print(
+            f"snippets/{name}.py:1: holds too seldom; reword its claim or change its verdict", file=sys.stderr
+        )
     return int(bool(short))

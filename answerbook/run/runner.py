@@ -88,7 +88,7 @@ class Run:
         return "killed" if self.cpu_seconds is None else f"{self.cpu_seconds:.1f} CPU s"
 
 
-def submit(source: str, name: str, *limits, **options) -> "Future[Run]":
+def submit(source: str, name: str, *limits, **options) -> Future[Run]:
     """Queue a source for :func:`run`, which explains the arguments; ``WORKERS`` run at a time."""
     return _pool().submit(run, source, name, *limits, **options)
 

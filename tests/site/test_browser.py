@@ -5,19 +5,19 @@ import re
 from pathlib import Path
 
 import pytest
-from browsing import COLORS, DESKTOP, PHONE, assert_accessible, hold_still, switch_theme
-from generated_pages import answered, read_questions
-from pages import blocks
 from playwright.sync_api import expect
-from record import ROOT
+
+from answerbook.project import ROOT
+from tests.blocks import blocks
+from tests.browsing import COLORS, DESKTOP, PHONE, assert_accessible, hold_still, switch_theme
+from tests.sources import QUESTIONS
 
 HOME_BYTES, PAGE_BYTES = 300_000, 400_000  # compressed, search index included
 PAGES = sorted(
     path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
     for path in (ROOT / "docs").rglob("*.*")
-    if path.suffix in (".md", ".ipynb")
+    if path.suffix in (".md", ".ipynb") and path.parent.name != "parts"
 )
-QUESTIONS = answered(read_questions()[1])
 
 
 COPY_ALL = """async () => {
@@ -137,20 +137,20 @@ def test_no_letter_leaves_the_page(open_page, address):
 
 
 def test_search_works_from_disk(open_page, site):
-    """Each question by its title; tests/test_search.py does the same and more over HTTP."""
+    """Each question by its title; test_search.py does the same and more over HTTP."""
     page = open_page((site / "index.html").as_uri())
     page.keyboard.press("/")
     box = page.locator("[data-md-component=search-query]")
     sections = page.locator(".md-search-result__item").first.locator("a[href*='#']")
     for number, question in QUESTIONS.items():
-        box.fill(question["title"])
+        box.fill(question.title)
         box.press("End")  # the search listens to keys
         # Results replace each other while the worker answers: wait for the right one on top.
-        wanted = rf"{question['topic']}\.html\?h=.*#q{number}$"
+        wanted = rf"{question.topic}\.html\?h=.*#q{number}$"
         try:
             expect(sections.first).to_have_attribute("href", re.compile(wanted), timeout=15_000)
         except AssertionError as error:
-            raise AssertionError(f"Q{number} {question['title']!r}: {error}") from None
+            raise AssertionError(f"Q{number} {question.title!r}: {error}") from None
 
 
 SHOW_ALL = """async () => {

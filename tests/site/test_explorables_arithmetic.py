@@ -8,10 +8,11 @@ from itertools import product
 import pytest
 import torch
 import torch.nn.functional as F
-from record import ROOT
 from scipy.stats import norm
-from snippet_functions import load_functions
 from torch import nn
+
+from answerbook.project import ROOT
+from tests.oracles.oracle import load_functions
 
 FOLDER = ROOT / "docs/assets/explorables"
 load = functools.cache(load_functions)
@@ -230,7 +231,7 @@ def expected_errors(x: torch.Tensor, bits: int, symmetric: bool, clip: float) ->
     clipped = (free < qmin) | (free > qmax)
     parts = [((y - x).square() * mask).mean().item() for mask in (~clipped, clipped)]
     return [{"s": s, "z": z, "qmin": qmin, "qmax": qmax},
-            [*parts, clipped.double().mean().item(), sqnr(x[None], y[None]).item()]]  # fmt: skip
+            [*parts, clipped.double().mean().item(), sqnr(x[None], y[None]).item()]]
 
 
 def test_quantization_errors_are_the_snippets(arithmetic):
@@ -266,7 +267,7 @@ def test_best_range_is_the_best_of_all(arithmetic):
 # --- Receptive field
 
 STACKS = [[(3, 1, 1)] * 2, [(5, 1, 1)], [(3, 1, 1), (3, 1, 2), (3, 1, 4)], [(3, 1, 2)] * 3, [(7, 2, 1), (3, 2, 1), (3, 1, 1)],
-          [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)], [(1, 2, 1), (2, 3, 2)], [(2, 3, 1), (3, 2, 2)]]  # fmt: skip
+          [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)], [(1, 2, 1), (2, 3, 2)], [(2, 3, 1), (3, 2, 2)]]
 
 
 def by_autograd(layers, size: int, padded: bool) -> list[torch.Tensor] | None:
@@ -361,7 +362,7 @@ def network(layers: dict) -> nn.Sequential:
     """In the form that the snippet's functions want: images (N, 1, 8, 8), logits (N, 1, 10)."""
     net = nn.Sequential(
         nn.Conv2d(1, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 4), nn.ReLU(),
-        nn.Conv2d(16, 10, 1), nn.Unflatten(1, (1, 10)), nn.Flatten(2))  # fmt: skip
+        nn.Conv2d(16, 10, 1), nn.Unflatten(1, (1, 10)), nn.Flatten(2))
     for module, name in zip(net[:5:2], ("conv1", "conv2", "dense")):
         for kind in ("weight", "bias"):
             values = getattr(module, kind).data

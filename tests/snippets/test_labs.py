@@ -6,9 +6,10 @@ import re
 
 import lxml.html
 import pytest
-from compare import difference
-from labs import lab_names, notebook_path, read_script
-from record import ROOT
+
+from answerbook.project import ROOT
+from answerbook.run.compare import difference
+from answerbook.run.labs import lab_names, notebook_path, read_script
 
 SIZE = 200_000  # bytes of a lab's page, compressed, without its figures
 QUESTION = re.compile(r"\]\(\.\./([\w-]+/[\w-]+)\.html#(q\d+)\)")
@@ -43,7 +44,9 @@ def test_lab_prints_what_its_notebook_shows(lab, lab_runs):
 @pytest.mark.parametrize("lab", lab_names())
 def test_notebook_holds_the_code_of_its_script(lab):
     read = read_script(script(lab), lab)
-    assert [c["source"] for c in cells(lab, "code")] == [c.source for c in read.cells if c.cell_type == "code"]
+    assert [c["source"] for c in cells(lab, "code")] == [
+        c.source for c in read.cells if c.cell_type == "code"
+    ]
     assert [c["source"] for c in cells(lab, "markdown")] == [
         c.source for c in read.cells if c.cell_type == "markdown"
     ]

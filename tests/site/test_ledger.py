@@ -7,11 +7,13 @@ from collections import Counter
 
 import lxml.html
 import pytest
-import runner
-from ledger import VERDICTS, read_claims
 from playwright.sync_api import expect
-from record import ROOT, snippet_names
-from replicate import ENOUGH, RUNS, offsets
+
+from answerbook.model import ENOUGH, RUNS, VERDICTS, snippet_names
+from answerbook.project import ROOT
+from answerbook.run import runner
+from answerbook.run.replicate import offsets
+from tests.sources import BOOK, CLAIMS
 
 DRAWS = {  # each way in which snippets draw numbers
     "torch": "torch.manual_seed(0); print(torch.rand(3))",
@@ -51,7 +53,7 @@ def test_offsets_follow_from_the_date():
 
 
 def test_every_snippet_is_a_row_that_links_there_and_back(site):
-    claims = {claim.snippet: claim for claim in read_claims()}
+    claims = {claim.snippet: claim for claim in CLAIMS}
     assert sorted(claims) == snippet_names()
     ledger = lxml.html.parse(str(site / "ledger.html")).getroot()
     rows = {node.get("id"): node for node in ledger.cssselect(".ledger li")}
@@ -82,7 +84,7 @@ def test_downloads_hold_the_same_rows(site):
 
 
 def test_rows_can_be_filtered_and_the_view_linked(open_page, address):
-    claims = read_claims()
+    claims = CLAIMS
     page = open_page(f"{address}/ledger.html")
     visible = page.locator(".ledger li:visible")
     expect(visible).to_have_count(len(claims))
@@ -105,7 +107,7 @@ def test_rows_can_be_filtered_and_the_view_linked(open_page, address):
 def test_verdicts_of_ledger_and_pages_agree():
     shown = Counter(
         verdict
-        for path in (ROOT / "docs").glob("*/*.md")
+        for path in (ROOT / page.file for page in BOOK.pages)
         for verdict in re.findall(rf"^!!! ({'|'.join(VERDICTS)}) ", path.read_text(), re.M)
     )
-    assert shown == Counter(claim.verdict for claim in read_claims())
+    assert shown == Counter(claim.verdict for claim in CLAIMS)

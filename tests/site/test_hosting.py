@@ -2,16 +2,18 @@
 
 import functools
 import re
+import shutil
 import struct
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-import check_site
 import lxml.etree
 import lxml.html
 import pytest
 from playwright.sync_api import expect
-from project import build, copy_project
+
+from answerbook.site import check_site, pipeline
+from tests.copies import copy_project
 
 SITE_URL = "https://example.org/some/sub/path/"
 
@@ -21,7 +23,7 @@ def hosted(tmp_path_factory):
     """The root of a host whose folder some/sub/path is a small copy of the site."""
     root = tmp_path_factory.mktemp("host")
     project = copy_project(tmp_path_factory.mktemp("project"))
-    result = build(project, root / "some/sub/path", SITE_URL=SITE_URL.rstrip("/"), BOOK="true")
+    result = pipeline.mkdocs(project, root / "some/sub/path", book=True, SITE_URL=SITE_URL.rstrip("/"))
     assert result.returncode == 0, result.stderr
     return root
 
@@ -84,22 +86,19 @@ def test_whole_addresses_are_right_where_the_site_has_one(hosted):
 
 
 def test_links_of_the_page_not_found_must_stay_inside(hosted, tmp_path):
-    page = hosted / "some/sub/path/404.html"
-    text = page.read_text()
-    page.write_text(text.replace('href="/some/sub/path/questions.html"', 'href="/questions.html"'))
-    try:
-        found = "\n".join(check_site.check(page.parent))
-        assert "404.html: link to /questions.html is outside of /some/sub/path/" in found
-    finally:
-        page.write_text(text)
+    site = shutil.copytree(hosted / "some/sub/path", tmp_path / "site")
+    page = site / "404.html"
+    page.write_text(page.read_text().replace('href="/some/sub/path/questions.html"', 'href="/questions.html"'))
+    found = "\n".join(check_site.check(site))
+    assert "404.html: link to /questions.html is outside of /some/sub/path/" in found
 
 
-def test_site_without_an_address_names_none_and_has_its_card(site):
-    head = lxml.html.parse(str(site / "index.html")).getroot().head
+def test_site_without_an_address_names_none_and_has_its_card(book):
+    head = lxml.html.parse(str(book / "index.html")).getroot().head
     assert _meta(head, "og:title") == "The CNN Answer Book"
     assert not head.xpath("//link[@rel='canonical'] | //meta[@property='og:url' or @property='og:image']")
-    assert "loc" not in (site / "sitemap.xml").read_text() and "Sitemap" not in (site / "robots.txt").read_text()
-    card = (site / "assets/social-card.png").read_bytes()
+    assert "loc" not in (book / "sitemap.xml").read_text() and "Sitemap" not in (book / "robots.txt").read_text()
+    card = (book / "assets/social-card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) <= 60_000
 

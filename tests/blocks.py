@@ -9,7 +9,9 @@ from pathlib import Path
 import markdown
 from mkdocs.config import load_config
 from pytest_codeblocks import extract_from_buffer
-from record import ROOT
+
+from answerbook.project import ROOT
+from tests.sources import BOOK
 
 TOLERANCE = re.compile(r"<!--\s*tolerance:\s*([0-9.e-]+)\s*-->")
 
@@ -49,11 +51,11 @@ def expand(path: Path) -> str:
 def blocks() -> tuple[Block, ...]:
     """Every Python block of every page, in reading order."""
     found = []
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        names = re.findall(r'^\s*--8<-- "(.+)\.py"', path.read_text(), re.MULTILINE)
-        text = expand(path)
+    for page in BOOK.pages:
+        text = expand(ROOT / page.file)
         lines = text.splitlines()
         extracted = [b for b in extract_from_buffer(io.StringIO(text)) if b.syntax == "python"]
+        names = [name for name, _ in page.snippets]
         for number, block in enumerate(extracted):
             end = extracted[number + 1].lineno if number + 1 < len(extracted) else len(lines)
             tolerance = TOLERANCE.search("\n".join(lines[block.lineno : end]))
@@ -62,7 +64,7 @@ def blocks() -> tuple[Block, ...]:
                 unusual.append("expected-output-ignore-whitespace")
             found.append(
                 Block(
-                    page=path.relative_to(ROOT).as_posix(),
+                    page=page.file,
                     line=block.lineno,
                     snippet=names[number] if number < len(names) else f"block {number + 1}",
                     code=block.code,
