@@ -255,10 +255,7 @@ ORACLES = [
         function="iou",
         reference=lambda a, b: [counted_iou(p, q) for p, q in zip(a, b, strict=True)],
         cases=lambda: [[torch.stack([whole_boxes(n, 8), whole_boxes(n, 8, 1)]) for n in (12, 9)]],
-        defects=[
-            Defect(".clamp(min=0).prod", ".prod"),
-            Defect("area(b) - shared", "area(b)"),
-        ],
+        defects=[Defect(".clamp(min=0).prod", ".prod"), Defect("area(b) - shared", "area(b)")],
     ),
     Oracle(
         "mask_ap",

@@ -500,10 +500,7 @@ ORACLES = [
     Oracle(
         "selective_search",
         selective_search_merges_pairs,
-        defects=[
-            Defect("np.maximum(b[2:], c[2:])]", "c[2:]]"),
-            Defect("x.max() + 1.0", "x.max()"),
-        ],
+        defects=[Defect("np.maximum(b[2:], c[2:])]", "c[2:]]"), Defect("x.max() + 1.0", "x.max()")],
     ),
     Oracle(
         "lineage",

@@ -286,10 +286,7 @@ ORACLES = [
         function="match",
         reference=lambda z, s: each(z[:, None], s[:, None]),
         cases=lambda: [(torch.randn(6, 25, 25), 3 + torch.randn(6, 41, 41))],
-        defects=[
-            Defect("625 * ", "25 * "),
-            Defect("z = z - z.mean((1, 2), keepdim=True)", "pass"),
-        ],
+        defects=[Defect("625 * ", "25 * "), Defect("z = z - z.mean((1, 2), keepdim=True)", "pass")],
     ),
     Oracle(
         "mosse_challenges",
@@ -301,10 +298,7 @@ ORACLES = [
     Oracle(
         "mosse_challenges",
         scene_filter,
-        defects=[
-            Defect("* f.conj(), f", "* f, f"),
-            Defect("window * window[:, None]", "window"),
-        ],
+        defects=[Defect("* f.conj(), f", "* f, f"), Defect("window * window[:, None]", "window")],
     ),
     Oracle(
         "correlation_filter",
