@@ -18,7 +18,7 @@ from tests.oracles.oracle import Defect, Oracle, agree
 
 def table(seed, rows=40, library=80, width=6):
     """Correlated data, a mask with at least one value seen in each row, and the library."""
-    data = torch.randn(rows + library, width) @ (torch.eye(width) + 0.4 * torch.randn(width, width)) + 3
+    data = torch.randn(rows + library, width) @ (torch.eye(width) + 0.25 * torch.randn(width, width)) + 3
     seen = torch.rand(rows, width) < 0.6
     seen[:, seed % width] = True
     seen[0] = True  # a complete row
@@ -173,7 +173,7 @@ def correlations(code):
 
 
 NEIGHBORS = {"reference": neighbors, "cases": lambda: ((*table(s), k) for s in range(20) for k in (1, 3, 5))}
-REGRESSION = {"reference": regressed, "cases": regressions, "tolerance": 3e-5}
+REGRESSION = {"reference": regressed, "cases": regressions}
 
 ORACLES = [
     Oracle(
