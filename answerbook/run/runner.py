@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -48,12 +49,12 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "MPLBACKEND": "svg",
 }
+_starting = threading.Lock()
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @functools.cache
-def _context():
-    """Start the server that the sources' processes are forked from; only it sees ``ENVIRONMENT``."""
+def _start():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     before = dict(os.environ)
@@ -64,6 +65,12 @@ def _context():
         os.environ.clear()
         os.environ.update(before)
     return context
+
+
+def _context():
+    """The server that the sources' processes are forked from; only it sees ``ENVIRONMENT``."""
+    with _starting:  # two threads that change the environment at once would not leave it as it was
+        return _start()
 
 
 @functools.cache
