@@ -61,6 +61,7 @@ def install_line(snippet: Snippet) -> str:
 def listing(snippet: Snippet, claim: Claim | None) -> str:
     """The folded code of a snippet, with what it needs and what it printed."""
     needs = install_line(snippet)
+    anchor = f"code-{snippet.name.split('/')[1].replace('_', '-')}"
     lines = len(snippet.source.splitlines())
     tolerance = [] if snippet.tolerance is None else [f"<!--tolerance: {snippet.tolerance:g}-->"]
     stamp = []
@@ -75,7 +76,10 @@ def listing(snippet: Snippet, claim: Claim | None) -> str:
             '<details class="code" markdown="1">',
             f"<summary>Code ({lines} lines) and output</summary>",
             "",
-            *([f'<p class="needs">To run it: <code>{needs}</code></p>', ""] if needs else []),
+            f'<p class="needs" id="{anchor}">To run it: <code>{needs}</code></p>'
+            if needs
+            else f'<p class="needs" id="{anchor}">It needs Python alone.</p>',
+            "",
             "```python",
             f'--8<-- "{snippet.name}.py"',
             "```",

@@ -25,6 +25,25 @@ const soon = () => { clearTimeout(pause); pause = setTimeout(mend, 100) }
 new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
 new ResizeObserver(soon).observe(document.body)
 
+// A folded part opens where a link or a search result leads into it, as new browsers do by themselves.
+const unfold = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)))
+  for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true
+  target?.scrollIntoView()
+}
+addEventListener("hashchange", unfold)
+if (location.hash) unfold()
+
+// On paper follow-ups and symptoms stand unfolded; code stays folded, it is for copying.
+{
+  let closed = []
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("article details:not([open], .code)")]
+    closed.forEach((details) => { details.open = true })
+  })
+  addEventListener("afterprint", () => closed.forEach((details) => { details.open = false }))
+}
+
 // The theme opens its menu on a narrow screen with a label, which no key reaches: a button takes its place.
 {
   const drawer = document.getElementById("__drawer")

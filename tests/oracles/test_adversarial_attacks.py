@@ -47,9 +47,7 @@ def fgsm_and_pgd_agree(code) -> None:
             attack = foolbox.attacks.LinfFastGradientAttack()
             expected = run_foolbox(attack, net, x, y, eps)
             torch.testing.assert_close(code.fgsm(net, x, y, eps), expected)
-            attack = foolbox.attacks.LinfPGD(
-                abs_stepsize=eps / 4, steps=9, random_start=False
-            )
+            attack = foolbox.attacks.LinfPGD(abs_stepsize=eps / 4, steps=9, random_start=False)
             expected = run_foolbox(attack, net, x, y, eps)
             ours = code.pgd(net, x, y, eps, eps / 4, 9, torch.zeros_like(x))
             torch.testing.assert_close(ours.detach(), expected)
@@ -129,9 +127,7 @@ def carlini_wagner_agrees(code) -> None:
     ours = code.carlini_wagner(net, x, y, constants, steps=80)
     ratio = l2(ours, x) / distance
     assert (net(ours).argmax(-1) != y).all()
-    assert (
-        ratio.min() > 1 - 1e-9 and ratio.median() < 1.15
-    )  # no attack can beat the distance
+    assert ratio.min() > 1 - 1e-9 and ratio.median() < 1.15  # no attack can beat the distance
 
 
 def carlini_wagner_agrees_with_foolbox(code) -> None:
@@ -145,9 +141,7 @@ def carlini_wagner_agrees_with_foolbox(code) -> None:
     assert 0.8 < (l2(ours, x) / l2(expected, x)).median() < 1.15
 
 
-@pytest.mark.parametrize(
-    "check", [carlini_wagner_agrees, carlini_wagner_agrees_with_foolbox]
-)
+@pytest.mark.parametrize("check", [carlini_wagner_agrees, carlini_wagner_agrees_with_foolbox])
 def test_carlini_wagner(check):
     check(load_functions(f"{TOPIC}/minimum_norm"))
 
@@ -212,9 +206,7 @@ def test_certificate():
 )
 def test_certificate_catches_defects(old, new):
     with pytest.raises(AssertionError):
-        certificate_agrees(
-            load_functions(f"{TOPIC}/randomized_smoothing", defect=(old, new))
-        )
+        certificate_agrees(load_functions(f"{TOPIC}/randomized_smoothing", defect=(old, new)))
 
 
 def attack_stays_in_the_ball(code) -> None:
@@ -262,9 +254,7 @@ def bounds_are_sound_and_exact_for_one_layer(code) -> None:
             f = net(x + eps * torch.randn_like(x).sign())
             assert (low <= f + 1e-9).all() and (f <= high + 1e-9).all()
         exact, spread = net[0](x), eps * net[0].weight.abs().sum((1, 2, 3))
-        low, high = code.bounds(
-            net[:1], x - eps, x + eps
-        )  # eps ||w||_1 inside, less at borders
+        low, high = code.bounds(net[:1], x - eps, x + eps)  # eps ||w||_1 inside, less at borders
         inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
         for side, sign in (low, -1), (high, 1):
             expected = (exact + sign * spread[:, None, None])[inner]
@@ -402,9 +392,7 @@ def test_attacks_step_by_step(technique):
     ATTACKS[technique][0](load_functions(f"{TOPIC}/{technique}"))
 
 
-@pytest.mark.parametrize(
-    ("technique", "old", "new"), [(t, *d) for t, (_, ds) in ATTACKS.items() for d in ds]
-)
+@pytest.mark.parametrize(("technique", "old", "new"), [(t, *d) for t, (_, ds) in ATTACKS.items() for d in ds])
 def test_attacks_step_by_step_catch_defects(technique, old, new):
     with pytest.raises(AssertionError):
         ATTACKS[technique][0](load_functions(f"{TOPIC}/{technique}", defect=(old, new)))

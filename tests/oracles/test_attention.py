@@ -96,8 +96,12 @@ def cbam_agrees(functions) -> bool:
     """Equals loops over channels and places."""
     block, x = functions.CBAM(8, 2), torch.randn(2, 8, 5, 4)
     for image, got in zip(x, block(x)):
-        gate = torch.sigmoid(sum(block.mlp(t) for t in (
-            torch.stack([c.mean() for c in image]), torch.stack([c.max() for c in image]))))
+        gate = torch.sigmoid(
+            sum(
+                block.mlp(t)
+                for t in (torch.stack([c.mean() for c in image]), torch.stack([c.max() for c in image]))
+            )
+        )
         y = torch.stack([g * c for g, c in zip(gate, image)])
         both = F.pad(torch.stack([y.mean(0), y.amax(0)]), [3] * 4)
         bias = 0 if block.conv.bias is None else block.conv.bias[0]

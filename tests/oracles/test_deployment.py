@@ -163,8 +163,7 @@ def audit_agrees(code) -> bool:
         threshold = rng.choice([0.2, 0.5, 0.83])
         tn, fp, fn, tp = confusion_matrix(y, p >= threshold).ravel()
         share = [
-            abs(sum(p[k] - y[k] for k in range(300) if min(int(p[k] * 10), 9) == b)) / 300
-            for b in range(10)
+            abs(sum(p[k] - y[k] for k in range(300) if min(int(p[k] * 10), 9) == b)) / 300 for b in range(10)
         ]
         precision = precision_score(y, p >= threshold)
         theirs = y.mean(), sum(share), fp / (fp + tn), fn / (fn + tp), precision

@@ -62,9 +62,7 @@ def gradients_agree_with_finite_differences(code) -> None:
         T = (0.7, 1.0, 3.0, 30.0)[seed % 4]
 
         def kl(z):
-            return torch.tensor(
-                rel_entr(softmax(v.numpy() / T, 1), softmax(z.numpy() / T, 1)).sum(1).mean()
-            )
+            return torch.tensor(rel_entr(softmax(v.numpy() / T, 1), softmax(z.numpy() / T, 1)).sum(1).mean())
 
         eps = 1e-5
         ours = code.soft_gradient(z, v, T)

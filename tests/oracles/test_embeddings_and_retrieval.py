@@ -51,10 +51,7 @@ def loss_error(functions) -> float:
         other = [max(0, 1 - d[i, j]) ** 2 for i in range(24) for j in range(i) if y[i] != y[j]]
         expected = np.mean(same) + np.mean(other)
         pairs.append((functions.contrastive(z, y, None), expected))
-        hard = [
-            max(0, (d[i] ** 2)[y == y[i]].max() - (d[i] ** 2)[y != y[i]].min() + 0.2)
-            for i in range(24)
-        ]
+        hard = [max(0, (d[i] ** 2)[y == y[i]].max() - (d[i] ** 2)[y != y[i]].min() + 0.2) for i in range(24)]
         pairs.append((functions.triplet(z, y, None), np.mean(hard)))
     return worst(pairs)
 
@@ -151,9 +148,7 @@ def quantizer_error(functions) -> float:
         got = functions.distances(query, codes, books)
         pairs.append((got, cdist(query, decoded, "sqeuclidean")))
         found, exact = (d.argsort(1)[:, :10] for d in (got, torch.cdist(query, x)))
-        share = np.mean(
-            [len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist())]
-        )
+        share = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist())])
         pairs.append((functions.recall(found, exact), share))
     return worst(pairs)
 

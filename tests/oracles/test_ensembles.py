@@ -82,9 +82,7 @@ def boosting_ends_when_all_is_right(code) -> None:
     np.testing.assert_allclose(w, 0.1)
 
 
-@pytest.mark.parametrize(
-    "check", [boosting_agrees_with_sklearn, boosting_ends_when_all_is_right]
-)
+@pytest.mark.parametrize("check", [boosting_agrees_with_sklearn, boosting_ends_when_all_is_right])
 def test_boosting(check):
     check(load_functions(f"{TOPIC}/boosting"))
 

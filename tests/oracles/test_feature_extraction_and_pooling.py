@@ -20,7 +20,9 @@ def check_convolution(functions) -> None:
     tried = 0
     while tried < 150:
         n, c, out = rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 5)
-        k, stride, padding, dilation = (rng.choice(r) for r in ((1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2, 3)))
+        k, stride, padding, dilation = (
+            rng.choice(r) for r in ((1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2, 3))
+        )
         h, w = rng.randint(1, 14), rng.randint(1, 14)
         if min(h, w) + 2 * padding < dilation * (k - 1) + 1:
             continue
@@ -52,9 +54,7 @@ def check_receptive_field(functions) -> None:
     """Against brute force on index sets: which input pixels lead to one unit, and to the next."""
     rng = random.Random(2)
     for _ in range(300):
-        layers = [
-            (rng.randint(1, 5), rng.randint(1, 3), rng.randint(1, 3)) for _ in range(rng.randint(0, 5))
-        ]
+        layers = [(rng.randint(1, 5), rng.randint(1, 3), rng.randint(1, 3)) for _ in range(rng.randint(0, 5))]
 
         def pixels(unit, layers=layers):
             seen = {unit}

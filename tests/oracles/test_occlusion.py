@@ -110,9 +110,7 @@ def filter_agrees(code) -> bool:
     precision = torch.linalg.inv(P) + H.T @ H / code.R
     information = x @ torch.linalg.inv(P) + z[..., None] * H / code.R
     expected = information @ torch.linalg.inv(precision)
-    return torch.allclose(covariance, torch.linalg.inv(precision)) and torch.allclose(
-        after, expected
-    )
+    return torch.allclose(covariance, torch.linalg.inv(precision)) and torch.allclose(after, expected)
 
 
 def test_filter_equals_sums_and_bayes():

@@ -270,7 +270,9 @@ def test_cuts():
 def boxes_agree(code) -> bool:
     """IoU equals counting pixels; boxes hold exactly their component; F1 of hand cases."""
     for _ in range(60):
-        a, b = (tuple(torch.cat([c, c + torch.randint(1, 9, (2,))]).tolist()) for c in torch.randint(0, 9, (2, 2)))
+        a, b = (
+            tuple(torch.cat([c, c + torch.randint(1, 9, (2,))]).tolist()) for c in torch.randint(0, 9, (2, 2))
+        )
         pixels = torch.zeros(2, 20, 20, dtype=torch.bool)
         for layer, (y1, x1, y2, x2) in zip(pixels, (a, b)):
             layer[y1:y2, x1:x2] = True
@@ -349,7 +351,8 @@ def repair_agrees(code) -> bool:
             (
                 option
                 for place, digit in itertools.product(range(n), range(10))
-                if luhn_by_hand(option := [*number.tolist()[:place], digit, *number.tolist()[place + 1 :]]) == 0
+                if luhn_by_hand(option := [*number.tolist()[:place], digit, *number.tolist()[place + 1 :]])
+                == 0
             ),
             key=lambda option: log_probs[range(n), option].sum().item(),
         )

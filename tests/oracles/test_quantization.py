@@ -329,9 +329,7 @@ def test_mobilenet_counts(defect):
     assert not counts_agree(load("energy_model", defect), load("memory_footprint"))
 
 
-@pytest.mark.parametrize(
-    "defect", [(", groups=groups", ""), ("x.numel() + y.numel()", "2 * x.numel()")]
-)
+@pytest.mark.parametrize("defect", [(", groups=groups", ""), ("x.numel() + y.numel()", "2 * x.numel()")])
 def test_mobilenet_network_defects_are_caught(defect):
     assert not counts_agree(load("energy_model"), load("memory_footprint", defect))
 

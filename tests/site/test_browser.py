@@ -23,6 +23,7 @@ PAGES = sorted(
 COPY_ALL = """async () => {
   const soon = () => new Promise(resolve => setTimeout(resolve, 5));
   const texts = [];
+  document.querySelectorAll("details.code").forEach(details => details.open = true);
   for (const block of document.querySelectorAll(".language-python.highlight")) {
     block.scrollIntoView();  // the theme adds the button when the block comes into view
     const button = () => block.querySelector("button[data-md-type=copy], button.md-clipboard");
@@ -73,6 +74,21 @@ OPERABLE = """() => [...document.querySelectorAll("*")].flatMap((node, index) =>
   return shown && !skipped && (scrolls || operable) ? [index] : [];
 })"""
 TAGS = "numbers => numbers.map(i => document.querySelectorAll('*')[i].outerHTML.slice(0, 120))"
+
+
+def test_folded_code_opens_where_a_link_leads_into_it(open_page, address, site):
+    """With scripts, without them, and when the address changes on the open page."""
+    for scripts in (True, False):
+        page = open_page(f"{address}/little-data/ensembles.html#code-bagging", java_script_enabled=scripts)
+        opened = page.locator("details.code[open]")
+        expect(opened).to_have_count(1)
+        expect(opened.locator("#code-bagging")).to_be_in_viewport()
+        if scripts:
+            page.goto(f"{address}/little-data/ensembles.html#code-stacking")
+            expect(opened).to_have_count(2)
+        else:
+            page.locator("details.code summary").first.click()
+            expect(page.locator("details.code .language-python").first).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["index.html", "efficiency/gpus.html", "practice.html", "labs/shrink_a_cnn.html"])
@@ -161,30 +177,33 @@ SHOW_ALL = """async () => {
 }"""
 
 
-# A page has thousands of colored words of code, and letters of formulas in the color of the text around
-# them: "same" are all but one word of each color and one formula. "alike" are paragraphs, rows and so on
-# that hold the same kinds of elements inside of the same kinds of elements as an earlier one.
-MARK_REPETITIONS = """() => {
+# A page has thousands of colored words of code, and letters of formulas in the color of the text around them:
+# "same" are all but one word of each color and one formula. "alike" are paragraphs, rows and so on that hold the
+# same kinds of elements inside of the same kinds of elements as one that was looked at before, here or on
+# another page; the new kinds are returned.
+MARK_REPETITIONS = """known => {
   const first = (seen, key) => !seen.has(key) && seen.add(key);
-  const colors = new Set(), blocks = new Set();
+  const colors = new Set(), blocks = new Set(known);
   for (const span of document.querySelectorAll("pre code span"))
     if (!first(colors, span.className)) span.replaceWith(...span.childNodes);
   for (const letters of [...document.querySelectorAll(".katex-html")].slice(1)) letters.classList.add("same");
   const kind = (node) => node.tagName + "." + node.className;
   const above = (node) => node ? [kind(node), ...above(node.parentElement)] : [];
-  for (const block of document.querySelectorAll("li, tr, p, pre, h3, h4, summary, figcaption")) {
+  for (const block of document.querySelectorAll("li, tr, p, pre, h2, h3, h4, summary, figcaption, nav, header, footer")) {
     const key = [...above(block), "holds", ...new Set([...block.querySelectorAll("*")].map(kind))].join();
     if (!first(blocks, key)) block.classList.add("alike");
   }
+  return [...blocks].slice(known.length);
 }"""
+KINDS: list[str] = []  # of the blocks on the pages so far
 
 
 @pytest.mark.parametrize("name", [*PAGES, "404.html"])
 def test_page(open_page, address, site, name):
     """Weight, width, formulas and, on a phone and a desktop in both themes, accessibility.
 
-    All rules run on both screens, where different parts are on show. A theme changes nothing but colors,
-    so that the second theme on each screen needs only the rules for these, on one of the parts alike."""
+    All rules run on the whole page on a phone. A wider screen shows other parts, and a theme changes nothing but
+    colors, so that there the kinds of blocks count which no page before had."""
     loaded = []
     page = open_page(f"{address}/{name}", viewport=PHONE, loaded=loaded)
     page.wait_for_load_state("networkidle")
@@ -199,13 +218,13 @@ def test_page(open_page, address, site, name):
     expect(page.locator(".arithmatex:not(:has(.katex))"), "formulas that are not set").to_have_count(0)
     assert page.locator(".katex-error").count() == 0
 
-    page.evaluate(MARK_REPETITIONS)
+    KINDS.extend(page.evaluate(MARK_REPETITIONS, KINDS))
     hold_still(page)
     assert_accessible(page, exclude=[".same"])
     switch_theme(page, "slate")
     assert_accessible(page, exclude=[".same", ".alike"], rules=COLORS)
     page.set_viewport_size(DESKTOP)
-    assert_accessible(page, exclude=[".same"])
+    assert_accessible(page, exclude=[".same", ".alike"])
     switch_theme(page, "default")
     assert_accessible(page, exclude=[".same", ".alike"], rules=COLORS)
 
