@@ -114,9 +114,12 @@ def blur(x, s):
 # --- patches and statistics ------------------------------------------------------------------
 
 
-def cut(x):
-    """Tokens are the patches, row by row."""
-    return torch.stack([x[0, 0, 8 * r :, 8 * c :][:8, :8].flatten() for r, c in np.ndindex(8, 8)])[None]
+def patches(code):
+    """Tokens are the patches, row by row, and the picture of the tokens is the photo."""
+    x = torch.randn(1, 1, 64, 64)
+    want = [x[0, 0, r : r + 8, c : c + 8].flatten() for r in range(0, 64, 8) for c in range(0, 64, 8)]
+    agree(code.patches(x)[0], torch.stack(want))
+    agree(code.picture(torch.stack(want)[None]), x)
 
 
 def statistics(code):
@@ -201,17 +204,8 @@ ORACLES = [
     ),
     Oracle(
         "permutation",
-        function="patches",
-        reference=cut,
-        cases=lambda: [(torch.randn(1, 1, 64, 64),)],
-        defects=[Defect("stride=8).mT", "stride=8)")],
-    ),
-    Oracle(
-        "permutation",
-        function="picture",
-        reference=lambda tokens: tokens.view(8, 8, 8, 8).transpose(1, 2).reshape(1, 1, 64, 64),
-        cases=lambda: [(torch.randn(1, 64, 64),)],
-        defects=[Defect("fold(tokens.mT", "fold(tokens")],
+        patches,
+        defects=[Defect("stride=8).mT", "stride=8)"), Defect("fold(tokens.mT", "fold(tokens")],
     ),
     Oracle(
         "scale_by_root_d",

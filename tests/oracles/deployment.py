@@ -236,10 +236,7 @@ ORACLES = [
     Oracle(
         "dp_sgd",
         epsilons,
-        defects=[
-            Defect("mu**2 / 2 + mu", "mu**2 + mu"),
-            Defect("- delta, 0, 200", "- delta / 2, 0, 200"),
-        ],
+        defects=[Defect("mu**2 / 2 + mu", "mu**2 + mu"), Defect("- delta, 0, 200", "- delta / 2, 0, 200")],
     ),
     Oracle(
         "dp_sgd",

@@ -60,22 +60,16 @@ def matching_gradient(code):
 # --- targets ---------------------------------------------------------------------------
 
 
-def images_and_pixels():
+def rivals(code):
     for _ in range(10):
-        yield torch.rand(12, 3, 3), torch.arange(12) % 5, torch.rand(20, 9), torch.arange(20) % 5
-
-
-def rival(x, y, seen, own):
-    nearest = []
-    for image, label in zip(x.flatten(1), y, strict=True):
-        others = [j for j in range(len(seen)) if own[j] != label]
-        nearest.append(min(others, key=lambda j: (image - seen[j]).square().sum().item()))
-    return own[nearest]
-
-
-def second_choice(z, y):
-    wrong = [[k for k in range(z.shape[1]) if k != label] for label in y]
-    return [max(classes, key=lambda k: row[k].item()) for row, classes in zip(z, wrong, strict=True)]
+        x, seen, z = torch.rand(12, 3, 3), torch.rand(20, 9), torch.randn(12, 5)
+        y, own = torch.arange(12) % 5, torch.arange(20) % 5
+        rival, second = code.rival(x, y, seen, own), code.second_choice(z, y)
+        for i in range(12):
+            others = [j for j in range(20) if own[j] != y[i]]
+            nearest = min(others, key=lambda j: (x[i].flatten() - seen[j]).square().sum().item())
+            assert rival[i] == own[nearest]
+            assert second[i] == max((k for k in range(5) if k != y[i]), key=lambda k: z[i, k].item())
 
 
 def level(code):
@@ -186,28 +180,17 @@ ORACLES = [
     ),
     Oracle(
         "soft_targets",
-        function="rival",
-        reference=rival,
-        cases=images_and_pixels,
+        rivals,
         defects=[
             Defect("y[:, None] == own", "y[:, None] != own"),
             Defect("distance.argmin(1)", "distance.argmax(1)"),
+            Defect("-torch.inf", "0.0"),
         ],
-    ),
-    Oracle(
-        "soft_targets",
-        function="second_choice",
-        reference=second_choice,
-        cases=lambda: [(torch.randn(n, k), torch.arange(n) % k) for n in (1, 60) for k in (2, 5)],
-        defects=[Defect("-torch.inf", "0.0")],
     ),
     Oracle(
         "absent_class",
         level,
-        defects=[
-            Defect("(1 - top) / 9", "(1 - top) / 10"),
-            Defect("p == top, top,", "p == top, p.amax(),"),
-        ],
+        defects=[Defect("(1 - top) / 9", "(1 - top) / 10"), Defect("p == top, top,", "p == top, p.amax(),")],
     ),
     Oracle(
         "label_smoothing_teacher",

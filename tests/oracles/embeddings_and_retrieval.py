@@ -26,27 +26,16 @@ def triplet_loss(a, p, n, margin, squared):
     return np.maximum(np.diag(cdist(a, p)) ** 2 - np.diag(cdist(a, n)) ** 2 + margin, 0)
 
 
-def embeddings():
-    for classes in (2, 3, 4, 5, 12):
-        for n in (24, 25, 40):
-            yield torch.randn(n, 6), torch.arange(n) % classes
-
-
-def batches():
-    return [(z, y, None) for z, y in embeddings()]
-
-
-def contrastive(z, y, head):
-    d = cdist(F.normalize(z), F.normalize(z))
-    pairs = list(itertools.combinations(range(len(z)), 2))
-    same = [d[i, j] ** 2 for i, j in pairs if y[i] == y[j]]
-    return np.mean(same) + np.mean([max(0, 1 - d[i, j]) ** 2 for i, j in pairs if y[i] != y[j]])
-
-
-def triplet(z, y, head):
-    """Batch-hard."""
-    d = cdist(F.normalize(z), F.normalize(z), "sqeuclidean")
-    return np.mean([max(0, row[y == c].max() - row[y != c].min() + 0.2) for row, c in zip(d, y, strict=True)])
+def metric_losses(code):
+    """Contrastive and batch-hard, by loops over pairs and rows."""
+    for n, classes in itertools.product((24, 25), (2, 3, 4, 5, 12)):
+        z, y = torch.randn(n, 6), torch.arange(n) % classes
+        d, pairs = cdist(F.normalize(z), F.normalize(z)), list(itertools.combinations(range(n), 2))
+        same = [d[i, j] ** 2 for i, j in pairs if y[i] == y[j]]
+        other = [max(0, 1 - d[i, j]) ** 2 for i, j in pairs if y[i] != y[j]]
+        agree(code.contrastive(z, y, None), np.mean(same) + np.mean(other))
+        hard = [row[y == c].max() - row[y != c].min() + 0.2 for row, c in zip(d**2, y, strict=True)]
+        agree(code.triplet(z, y, None), np.maximum(hard, 0).mean())
 
 
 # --- rankings --------------------------------------------------------------------------
@@ -99,11 +88,6 @@ def gem(maps, p):
     return F.lp_pool2d(maps, p, size)[..., 0, 0] / size.numel() ** (1 / p)
 
 
-def pictures():
-    for bins in (2, 4):
-        yield torch.randn(3, 3, 6, 4).mul(0.5).clamp(0, 1), bins
-
-
 def histogram(x, bins):
     points = x.flatten(2).mT.numpy()
     counts = [np.histogramdd(p, bins, range=[(0, 1)] * 3)[0].flatten() for p in points]
@@ -113,25 +97,15 @@ def histogram(x, bins):
 # --- search ----------------------------------------------------------------------------
 
 
-def books():
+def quantizer(code):
+    """Every vector's nearest words; table distances against those to the decoded vectors."""
     for m, n in itertools.product((1, 2, 4, 8), (1, 60)):
-        yield torch.randn(n, 8), [torch.randn(6, 8 // m) for _ in range(m)]
-
-
-def encode(x, books):
-    parts = np.split(x.numpy(), len(books), 1)
-    return np.stack([cdist(*pair).argmin(1) for pair in zip(parts, books, strict=True)], 1)
-
-
-def coded():
-    for _, words in books():
-        yield torch.randn(5, 8), torch.randint(6, (60, len(words))), words
-
-
-def distances(query, codes, books):
-    """To every decoded vector."""
-    decoded = np.concatenate([book[c] for book, c in zip(books, codes.T, strict=True)], 1)
-    return cdist(query, decoded, "sqeuclidean")
+        x, query, books = torch.randn(n, 8), torch.randn(5, 8), list(torch.randn(m, 6, 8 // m))
+        codes = code.encode(x, books)
+        nearest = [cdist(p, b).argmin(1) for p, b in zip(x.split(8 // m, 1), books, strict=True)]
+        agree(codes, np.stack(nearest, 1))
+        decoded = np.concatenate([b[c] for b, c in zip(books, codes.T, strict=True)], 1)
+        agree(code.distances(query, codes, books), cdist(query, decoded, "sqeuclidean"))
 
 
 def procrustes(code):
@@ -158,23 +132,18 @@ ORACLES = [
     ),
     Oracle(
         "three_losses",
-        function="contrastive",
-        reference=contrastive,
-        cases=batches,
-        defects=[Defect("distance[~same]).clamp(min=0)", "distance[~same])")],
-    ),
-    Oracle(
-        "three_losses",
-        function="triplet",
-        reference=triplet,
-        cases=batches,
-        defects=[Defect("amax(1), (d", "amin(1), (d"), Defect("(d + 9 * same)", "(d - 9 * same)")],
+        metric_losses,
+        defects=[
+            Defect("distance[~same]).clamp(min=0)", "distance[~same])"),
+            Defect("amax(1), (d", "amin(1), (d"),
+            Defect("(d + 9 * same)", "(d - 9 * same)"),
+        ],
     ),
     Oracle(
         "three_losses",
         function="retrieval",
         reference=retrieval,
-        cases=embeddings,
+        cases=lambda: [(torch.randn(40, 5), torch.arange(40) % (2 + k % 5)) for k in range(10)],
         defects=[
             Defect("[:, :-1]  # without", "  # without", crashes=RuntimeError),
             Defect("fill_diagonal_(-9)", "fill_diagonal_(9)"),  # every query finds itself
@@ -220,11 +189,8 @@ ORACLES = [
         "photo_retrieval",
         function="histogram",
         reference=histogram,
-        cases=pictures,
-        defects=[
-            Defect(".sqrt()", "", where="histogram"),
-            Defect("clamp(max=bins - 1)", "clamp(max=1)"),
-        ],
+        cases=lambda: [(torch.randn(3, 3, 6, 4).mul(0.5).clamp(0, 1), bins) for bins in (2, 3, 4)],
+        defects=[Defect(".sqrt()", "", where="histogram"), Defect("clamp(max=bins - 1)", "clamp(max=1)")],
     ),
     Oracle(
         "photo_retrieval",
@@ -235,17 +201,8 @@ ORACLES = [
     ),
     Oracle(
         "product_quantization",
-        function="encode",
-        reference=encode,
-        cases=books,
-        defects=[Defect("argmin(1)", "argmax(1)")],
-    ),
-    Oracle(
-        "product_quantization",
-        function="distances",
-        reference=distances,
-        cases=coded,
-        defects=[Defect(".square()  # (Q, k)", "  # (Q, k)")],
+        quantizer,
+        defects=[Defect("argmin(1)", "argmax(1)"), Defect(".square()  # (Q, k)", "  # (Q, k)")],
     ),
     Oracle(
         "product_quantization",

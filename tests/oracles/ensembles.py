@@ -179,9 +179,7 @@ ORACLES = [
         ],
     ),
     Oracle(
-        "boosting",
-        boosting_ends_when_all_is_right,
-        defects=[Defect("if error == 0 or error", "if error")],
+        "boosting", boosting_ends_when_all_is_right, defects=[Defect("if error == 0 or error", "if error")]
     ),
     Oracle(
         "stacking",
