@@ -80,9 +80,6 @@ def non_local(code):
             agree(got.flatten(1)[:, place], image.flatten(1)[:, place] + back)
 
 
-# --- non-local means -----------------------------------------------------------------------
-
-
 def noisy_edge():
     clean = torch.zeros(14, 14)
     clean[:, 7:] = 0.7

@@ -154,8 +154,8 @@ ORACLES = [
     Oracle(
         "kl_div_arguments",
         function="kl",
-        reference=lambda p, q: rel_entr(p, q).sum(1).mean(),
-        cases=lambda: [torch.randn(2, n, k).softmax(2) for n in (1, 9) for k in (2, 5, 12)],
+        reference=lambda p, q: rel_entr(p.numpy(), q.numpy()).sum(1).mean(),
+        cases=lambda: [torch.randn(2, n, k).softmax(2) for n in (1, 3, 9, 20) for k in range(2, 13)],
         defects=[Defect("(p * (p / q).log())", "(q * (q / p).log())")],
     ),
     Oracle(

@@ -16,7 +16,7 @@ from tests.oracles.oracle import Defect, Oracle, agree
 
 
 def triplets():
-    for n, margin, squared in itertools.product((1, 50, 200), (0.05, 0.2, 3.0), (False, True)):
+    for n, margin, squared in itertools.product((1, 50, 500), (0.05, 0.2, 3.0), (False, True)):
         yield *torch.randn(3, n, 7), margin, squared
 
 
@@ -52,7 +52,7 @@ def retrieval(z, y):
 
 
 def clusters():
-    for n, k in itertools.product((1, 50), range(1, 7)):
+    for n, k in itertools.product((1, 50, 50, 50), range(1, 7)):
         yield tuple(torch.randint(k, (2, n)))
 
 
@@ -67,7 +67,7 @@ def shared(a, b):
 
 
 def found_and_exact():
-    for k, exact in (5, 8), (10, 10), (1, 1), (12, 3):
+    for k, exact in [(5, 8), (10, 10), (1, 1), (12, 3)] * 10:
         yield torch.rand(7, 12).argsort(1)[:, :k], torch.rand(7, 12).argsort(1)[:, :exact]
 
 
@@ -99,7 +99,7 @@ def histogram(x, bins):
 
 def quantizer(code):
     """Every vector's nearest words; table distances against those to the decoded vectors."""
-    for m, n in itertools.product((1, 2, 4, 8), (1, 60)):
+    for m, n in itertools.product((1, 2, 4, 8), (1, 60, 60, 60, 60)):
         x, query, books = torch.randn(n, 8), torch.randn(5, 8), list(torch.randn(m, 6, 8 // m))
         codes = code.encode(x, books)
         nearest = [cdist(p, b).argmin(1) for p, b in zip(x.split(8 // m, 1), books, strict=True)]
@@ -161,7 +161,7 @@ ORACLES = [
         "cosine_and_euclidean",
         function="rankings",
         reference=rankings,
-        cases=lambda: [(torch.randn(7, 4), torch.randn(n, 4)) for n in (1, 2, 30, 100)],
+        cases=lambda: [(torch.randn(7, 4), torch.randn(n, 4)) for n in (1, 2, 30, 100) * 5],
         defects=[
             Defect("query @ gallery.T", "-query @ gallery.T"),
             Defect("distance.argsort(1)", "cosine.argsort(1)"),
@@ -171,7 +171,7 @@ ORACLES = [
         "cosine_and_euclidean",
         function="overlap",
         reference=lambda a, b, k: shared(a[:, :k], b[:, :k]),
-        cases=lambda: [(*torch.rand(2, 7, 30).argsort(2), k) for k in (1, 10, 30)],
+        cases=lambda: [(*torch.rand(2, 7, 30).argsort(2), k) for k in (1, 10, 30) * 10],
         defects=[Defect("b[:, None, :k]", "b[:, None]")],
     ),
     Oracle(
@@ -189,14 +189,14 @@ ORACLES = [
         "photo_retrieval",
         function="histogram",
         reference=histogram,
-        cases=lambda: [(torch.randn(3, 3, 6, 4).mul(0.5).clamp(0, 1), bins) for bins in (2, 3, 4)],
+        cases=lambda: [(torch.randn(3, 3, 6, 4).mul(0.5).clamp(0, 1), bins) for bins in (2, 3, 4) * 5],
         defects=[Defect(".sqrt()", "", where="histogram"), Defect("clamp(max=bins - 1)", "clamp(max=1)")],
     ),
     Oracle(
         "photo_retrieval",
         function="recall_at",
         reference=lambda top, right, k: np.mean(shared(top[:, :k], right[:, None])),
-        cases=lambda: [(torch.rand(12, 9).argsort(1), torch.arange(12) % 9, k) for k in (1, 4, 9)],
+        cases=lambda: [(torch.rand(12, 9).argsort(1), torch.arange(12) % 9, k) for k in (1, 4, 9) * 10],
         defects=[Defect("top[:, :k]", "top"), Defect(".any(1)", ".all(1)")],
     ),
     Oracle(

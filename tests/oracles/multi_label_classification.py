@@ -30,9 +30,6 @@ def metrics(code):
         agree(code.f1(y, q, "micro"), sk.f1_score(y.ravel(), q.ravel(), zero_division=0))
 
 
-# --- classifier chain ------------------------------------------------------------------
-
-
 def classifier_chain(code):
     """Answers equal scikit-learn's chain and its independent classifiers, in any order of the labels."""
     given = 0
@@ -49,9 +46,6 @@ def classifier_chain(code):
             assert (q.numpy() != want).any(1).mean() <= 0.01
             given += q.sum()
     assert given > 0
-
-
-# --- the two-label table ---------------------------------------------------------------
 
 
 def answers_minimize_their_loss(code):
@@ -95,9 +89,6 @@ def calibrated():
 def f1_curve(p, y):
     cuts = p.sort(descending=True).values
     return cuts, [sk.f1_score(y, p >= cut, zero_division=0) for cut in cuts]
-
-
-# --- attention -------------------------------------------------------------------------
 
 
 def attended():

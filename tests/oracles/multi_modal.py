@@ -32,9 +32,6 @@ def cross_attention(a, b, there, wq, wk, wv, heads):
     return want
 
 
-# --- experts ---------------------------------------------------------------------------
-
-
 def experts(code):
     """Densities from SciPy, Bayes' rule for each sensor alone and for all, votes counted."""
     for m in (1, 2, 5):
@@ -65,9 +62,6 @@ def calibration_error(p, y, bins):
     return total
 
 
-# --- CLIP ------------------------------------------------------------------------------
-
-
 def pairs():
     for seed in range(6):
         n = 1 + seed
@@ -85,9 +79,6 @@ def clip_loss(a, b, scale):
 def write(code):
     words = code.write(["a red seven", "a seven seven", ""], ["seven", "red", "a", "two"])
     agree(words, [[1, 1, 1, 0], [2, 0, 1, 0], [0, 0, 0, 0]])
-
-
-# --- importance and dropout of a modality ----------------------------------------------
 
 
 def importance(code):
@@ -127,9 +118,6 @@ def drop_one(code):
         for half, gone, full in zip(dropped, lost, halves, strict=True):
             assert abs(gone.double().mean() - p / 2) < 0.01
             assert torch.equal(half[~gone], full[~gone])
-
-
-# --- interactions ----------------------------------------------------------------------
 
 
 def layers(w, x):

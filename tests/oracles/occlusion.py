@@ -109,9 +109,6 @@ def light(code):
             agree(code.shadow(x, 0.4, edge), torch.stack(columns, -1))
 
 
-# --- the spatial transformer's placing ---------------------------------------------------
-
-
 def place(code):
     """The digit is where its shift says."""
     x = torch.rand(6, 3, 8, 8)
