@@ -67,11 +67,12 @@ FOCUS = """() => {
 # to operate inside.
 OPERABLE = """() => [...document.querySelectorAll("*")].flatMap((node, index) => {
   const scrolls = node.scrollWidth > node.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(node).overflowX);
-  if (scrolls && node.tabIndex < 0 && !node.querySelector("a[href], button, input")) return [index, -1];
+  const led = node.querySelector("a[href], button, input, summary, [tabindex]");  // the key scrolls it on its way
+  if (scrolls && node.tabIndex < 0 && !led) return [index, -1];
   const operable = node.matches("a[href], button, input, select, textarea, summary, [tabindex]");
   const shown = node.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true });
   const skipped = node.matches("[tabindex='-1'], [disabled], [hidden], [type=radio]:not(:checked), .md-search *");
-  return shown && !skipped && (scrolls || operable) ? [index] : [];
+  return shown && !skipped && ((scrolls && !led) || operable) ? [index] : [];
 })"""
 TAGS = "numbers => numbers.map(i => document.querySelectorAll('*')[i].outerHTML.slice(0, 120))"
 
