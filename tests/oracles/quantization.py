@@ -134,8 +134,9 @@ def fixed_point(code):
 
 
 def histograms():
-    for _ in range(5):
+    for gap in (96, 96, 96, 3, 7):  # the last two have empty bins everywhere
         h = torch.poisson(30 * torch.exp(-torch.arange(96) / 12.0))
+        h[gap::gap] = 0
         yield from ((h, m, levels) for m, levels in ((7, 7), (40, 7), (96, 15)))
 
 
