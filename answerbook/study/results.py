@@ -1,0 +1,426 @@
+"""From runs to a result file, and from a result file back to what it must say."""
+
+import datetime
+import hashlib
+import json
+import math
+import os
+import platform
+import re
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from answerbook.run.digest import code_digest
+from answerbook.study.declare import Arm, Claim, Study, StudyError
+from answerbook.study.protocol import DIGITS, POINTS, Job, load_study, run_job
+from answerbook.study.statistics import certification_seeds, interval, verdict, verdict_when
+
+TOLERANCE = 0.002  # between a recorded value and the same run on another processor
+
+
+class Problem(NamedTuple):
+    """Something wrong: where, and what to do about it."""
+
+    file: str
+    line: int
+    message: str
+
+
+def study_names(root: Path) -> list[str]:
+    """Names ``<topic>/<study>`` of all studies, sorted."""
+    return sorted(f"{path.parent.name}/{path.stem}" for path in Path(root, "studies").glob("*/*.py"))
+
+
+def digest_of(root: Path, name: str) -> str:
+    """What a result belongs to: the study's code without comments and docstrings."""
+    return code_digest(Path(root, "studies", f"{name}.py").read_text())
+
+
+def read_result(root: Path, name: str) -> dict | None:
+    """The recorded result of a study, or None."""
+    path = Path(root, "studies", f"{name}.json")
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_result(root: Path, name: str, result: dict) -> None:
+    """Replace the result file, never half of it; lists of numbers stay on one line."""
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
+    replace(Path(root, "studies", f"{name}.json"), (text + "\n").encode())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+# A certification
+
+
+def certify(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict]]) -> dict:
+    """Tune every arm, then run all pairs: the new result, with earlier ones in its history.
+
+    Args:
+        root: of the repository.
+        name: ``<topic>/<study>``.
+        run_all: ``run_all(what, jobs)`` runs jobs and returns their records in order.
+
+    Raises:
+        StudyError: the declaration lacks something, arms are not comparable, or a run fails. What
+            shows in the tuning runs stops it before any certification seed is spent.
+    """
+    study, earlier = checked(root, name), read_result(root, name)
+    history = [*earlier["history"], summary(earlier)] if earlier else []
+    digest = digest_of(root, name)
+    arms = {
+        arm.name: {"chosen": candidates[0], "edges": [], "grid": []}
+        for arm in study.arms
+        if (candidates := arm.candidates())
+    }
+    spent = 0.0
+    if any(len(arm.candidates()) > 1 for arm in study.arms):
+        plan = [(arm, knobs) for arm in study.arms for knobs in arm.candidates()]
+        jobs = [
+            Job(str(root), name, arm.name, unit, knobs, "test" if study.photographs else "validation")
+            for unit in study.tuning_units
+            for arm, knobs in plan
+        ]
+        records = run_all("tuning", jobs)
+        spent += sum(record["cpu_seconds"] for record in records)
+        tuned = {}
+        for k, (arm, knobs) in enumerate(plan):
+            own = records[k :: len(plan)]
+            scores = [record["values"][next(iter(study.metrics))] for record in own]
+            arms[arm.name]["grid"].append({"knobs": knobs, "scores": scores})
+            if best_candidate(study, arms[arm.name]["grid"]) == knobs:  # of those so far
+                arms[arm.name] |= {"chosen": knobs, "edges": arm.edges(knobs)}
+                tuned[arm.name] = training(study, own)
+        for needle, message in fairness(study, tuned):
+            line = line_of(Path(root, "studies", f"{name}.py"), needle)
+            raise StudyError(f"studies/{name}.py, line {line}: {message} (seen while tuning)")
+    units = certification_units(study, digest, history)
+    jobs = [
+        Job(str(root), name, arm.name, u, arms[arm.name]["chosen"], "test")
+        for u in units
+        for arm in study.arms
+    ]
+    records = run_all("certification", jobs)
+    spent += sum(record["cpu_seconds"] for record in records)
+    for k, arm in enumerate(study.arms):
+        own = records[k :: len(study.arms)]
+        values = {metric: [record["values"][metric] for record in own] for metric in study.metrics}
+        arms[arm.name] |= training(study, own) | {"values": values}
+    return {
+        "study": name,
+        "digest": digest,
+        "date": datetime.date.today().isoformat(),
+        **environment(),
+        "cpu_seconds": round(spent, 1),
+        "question": study.question,
+        "equal": study.equal,
+        "metrics": study.metrics,
+        "unit": study.unit,
+        "tuning": study.tuning_units,
+        "units": units,
+        "claims": decide(study, arms),
+        "arms": {arm.name: arms[arm.name] | {"differs": arm.differs} for arm in study.arms},
+        "history": history,
+    }
+
+
+def checked(root: Path, name: str) -> Study:
+    """The study, if its declaration lacks nothing.
+
+    Raises:
+        StudyError: naming the first lack, its file and line.
+    """
+    study = load_study(Path(root), name)
+    for needle, message in study.problems():
+        raise StudyError(
+            f"studies/{name}.py, line {line_of(Path(root, 'studies', f'{name}.py'), needle)}: {message}"
+        )
+    return study
+
+
+def certification_units(study: Study, digest: str, history: Sequence[dict]) -> list:
+    """The photographs, or seeds from the code that neither tuning nor an earlier certification used."""
+    if study.photographs:
+        return list(study.photographs)
+    used = {*study.tuning_seeds, *(unit for entry in history for unit in entry["units"])}
+    return certification_seeds(digest, study.pairs, used)
+
+
+def best_candidate(study: Study, grid: list[dict]) -> dict:
+    """The knobs with the best mean validation score over the tuning units; the first of equals."""
+    sign = study.sign(next(iter(study.metrics)))
+
+    def score(entry) -> float:
+        return -math.inf if None in entry["scores"] else round(sign * float(np.mean(entry["scores"])), 9)
+
+    return max(grid, key=score)["knobs"]
+
+
+def training(study: Study, records: list[dict]) -> dict:
+    """What an arm's runs have in common: steps, digests of starts and batches, the mean curve."""
+    length = min(len(record["curve"]) for record in records)
+    points = np.array([record["curve"][:length] for record in records]).reshape(len(records), length, 2)
+    sign = study.sign(next(iter(study.metrics)))
+    return {
+        "steps": round(float(np.mean([record["steps"] for record in records])), 1),
+        "shared_steps": records[0]["shared_steps"],
+        "start": _digest([record["starts"].get("model") for record in records]),
+        "batches": _digest([record["orders"].get("model") for record in records]),
+        "curve": {
+            "steps": [int(step) for step in points[:1, :, 0].ravel()],
+            "mean": [round(sign * float(score), DIGITS) for score in points[:, :, 1].mean(0)],
+        },
+    }
+
+
+def _digest(values: list) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12] if any(values) else ""
+
+
+def decide(study: Study, arms: dict[str, dict]) -> dict[str, dict]:
+    """Differences, intervals and verdicts of all claims, from the arms' recorded values."""
+    return {claim.id: _decide(study, claim, arms) for claim in study.claims}
+
+
+def _decide(study: Study, claim: Claim, arms: dict[str, dict]) -> dict:
+    found, verdicts = {}, []
+    for condition, (arm, rival) in claim.pairs().items():
+        values = (np.array(arms[name]["values"][claim.metric], float) for name in (arm, rival))
+        differences = study.sign(claim.metric) * np.subtract(*values)
+        low, high = interval(differences)
+        verdicts.append(verdict(low, high, claim.threshold))
+        found[condition] = {
+            "arm": arm,
+            "rival": rival,
+            "difference": round(float(differences.mean()), DIGITS),
+            "interval": [round(float(low), DIGITS), round(float(high), DIGITS)],
+            "better_in": int((differences > 0).sum()),
+        }
+    return {
+        "sentence": claim.sentence,
+        "metric": claim.metric,
+        "threshold": claim.threshold,
+        "when": claim.when,
+        "sceptic": claim.sceptic,
+        "refutes": claim.refutes,
+        **found,
+        "verdict": verdict_when(*verdicts) if claim.without else verdicts[0],
+    }
+
+
+def summary(result: dict) -> dict:
+    """What the history keeps of a certification."""
+    claims = {
+        name: {
+            key: claim[key] for key in ("sentence", "threshold", "with", "without", "verdict") if key in claim
+        }
+        for name, claim in result["claims"].items()
+    }
+    return {key: result[key] for key in ("digest", "date", "units")} | {"claims": claims}
+
+
+def environment() -> dict[str, str]:
+    """The versions and the processor of a run."""
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return {
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "cpu": model[1] if model else platform.machine(),
+    }
+
+
+# What a result must say
+
+
+def fairness(study: Study, arms: dict[str, dict]) -> list[tuple[str, str]]:
+    """Arms that are compared but not comparable, and arms not trained to the end: (needle, message)."""
+    found = []
+    texts = {
+        "start": "do not start from the same weights; build both by run.initialize with the same layers",
+        "batches": "do not see the same batches; draw both by run.batches with the same n, size and steps",
+        "steps": "train for {} and {} steps; make them equal",
+    }
+    for claim in study.claims:
+        for names in claim.pairs().values():
+            pair = [study.arm(name) for name in names]
+            for aspect, text in texts.items():
+                one, other = (arms[arm.name][aspect] for arm in pair)
+                if one != other and not any(aspect in arm.differs for arm in pair):
+                    text = text.format(one, other)
+                    why = f"or say why: differs={{'{aspect}': …}}"
+                    found.append((claim.id, f"claim {claim.id}: {names[0]!r} and {names[1]!r} {text}, {why}"))
+    for arm in study.arms:
+        if arms[arm.name]["steps"] and "plateau" not in arm.differs:
+            if (late := gain(study, arms[arm.name]["curve"])) is None:
+                found.append(
+                    (arm.name, f"arm {arm.name!r} has no validation curve; give run.batches watch=model")
+                )
+            elif late > study.plateau:
+                text = f"arm {arm.name!r} still gains {late:.4f} in the last quarter of its validation curve"
+                found.append(
+                    (arm.name, f"{text}; train longer, or claim about time: differs={{'plateau': …}}")
+                )
+    return found
+
+
+def gain(study: Study, curve: dict) -> float | None:
+    """How much better the mean of the first metric is in the last quarter of a curve than in the third.
+
+    Positive is better. None without a curve of at least four points.
+    """
+    quarter = min(POINTS, len(curve["mean"])) // 4
+    if not quarter:
+        return None
+    late, before = curve["mean"][-quarter:], curve["mean"][-2 * quarter : -quarter]
+    return study.sign(next(iter(study.metrics))) * float(np.mean(late) - np.mean(before))
+
+
+def verify(study: Study, result: dict, digest: str) -> list[tuple[str, str]]:
+    """What a result of the present code says that does not follow from its values: (needle, message)."""
+    redo = "it was edited by hand, so restore it from git or run the study with --again"
+    names = [arm.name for arm in study.arms]
+    count = len(result["units"])
+    for name in names:
+        values = result["arms"].get(name, {}).get("values", {})
+        if any(len(values.get(metric, [])) != count for metric in study.metrics):
+            return [(name, f"arm {name!r} is left out, or some of its {count} values are; {redo}")]
+    found = []
+    seen = list(study.tuning_units)
+    for number, entry in enumerate([*result["history"], result]):
+        if not study.photographs and (again := set(seen) & set(entry["units"])):
+            found.append((str(min(again)), f"seed {min(again)} was used before; {redo}"))
+        seen += entry["units"]
+        if entry["digest"] == digest and not study.photographs:
+            due = certification_units(study, digest, result["history"][:number])
+            if entry["units"] != due:
+                found.append(
+                    ("units", f"the seeds of attempt {number + 1} do not follow from the code; {redo}")
+                )
+    if study.photographs and result["units"] != list(study.photographs):
+        found.append(("units", f"these are not the study's photographs; {redo}"))
+    for arm in study.arms:
+        entry = result["arms"][arm.name]
+        tried = [row["knobs"] for row in entry["grid"]]
+        if entry["grid"] and (tried != arm.candidates() or result["tuning"] != study.tuning_units):
+            found.append((arm.name, f"arm {arm.name!r}: its grid is not the one of the code; {redo}"))
+        elif entry["chosen"] != (
+            best_candidate(study, entry["grid"]) if entry["grid"] else arm.candidates()[0]
+        ):
+            message = (
+                "its knobs are not those with the best validation score, so they were chosen on other data"
+            )
+            found.append((arm.name, f"arm {arm.name!r}: {message}; {redo}"))
+    for name, claim in decide(study, result["arms"]).items():
+        recorded = result["claims"].get(name, {})
+        for key in sorted(set(claim) | set(recorded)):
+            if not _agree(claim.get(key), recorded.get(key)):
+                found.append((name, f"claim {name}: {key} does not follow from the recorded values; {redo}"))
+    return found + fairness(study, result["arms"])
+
+
+def _agree(one, other) -> bool:
+    """Equal, or numbers that differ in the last recorded digit."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_agree(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_agree, one, other))
+    if isinstance(one, float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-4, abs_tol=2 * 10**-DIGITS)
+    return one == other
+
+
+def check(root: Path, names: Sequence[str] | None = None) -> list[Problem]:
+    """All problems of the studies and their recorded results; nothing is trained."""
+    root, found = Path(root), []
+    for name in study_names(root) if names is None else names:
+        code, file = f"studies/{name}.py", f"studies/{name}.json"
+        command = f"run: python -m answerbook.study {name}"
+        try:
+            study = load_study(root, name)
+        except StudyError as error:
+            found.append(Problem(code, 1, str(error)))
+            continue
+        found += [Problem(code, line_of(root / code, needle), text) for needle, text in study.problems()]
+        result = read_result(root, name)
+        if result is None:
+            found.append(Problem(code, 1, f"no result is recorded; {command}"))
+        elif result["digest"] != digest_of(root, name):
+            found.append(
+                Problem(file, line_of(root / file, '"digest"'), f"the code changed since; {command}")
+            )
+        elif not study.problems():
+            for needle, text in verify(study, result, result["digest"]):
+                found.append(Problem(file, line_of(root / file, needle), text))
+        if result and not figure_path(root, name).exists():
+            found.append(
+                Problem(f"docs/figures/{name}.svg", 1, f"the figure is missing; {command} --figures")
+            )
+    for path in sorted(root.glob("studies/*/*.json")):
+        if not path.with_suffix(".py").exists():
+            found.append(Problem(path.relative_to(root).as_posix(), 1, "belongs to no study; delete it"))
+    return found
+
+
+def figure_path(root: Path, name: str) -> Path:
+    """Where the forest plot of a study lies."""
+    return Path(root, "docs", "figures", f"{name}.svg")
+
+
+def line_of(path: Path, needle: str) -> int:
+    """The first line of a file that contains the text, from 1; 1 if none does."""
+    lines = path.read_text().splitlines()
+    return next((number for number, line in enumerate(lines, 1) if needle in line), 1)
+
+
+def repeat_pair(root: Path, name: str, index: int, tolerance: float = TOLERANCE) -> list[Problem]:
+    """Run one recorded pair again: the two arms of a claim on one unit.
+
+    Args:
+        index: any integer >= 0; it counts through the claims, and then through the units.
+        tolerance: largest difference to a recorded value.
+
+    Returns:
+        A problem for each value that did not come again.
+    """
+    study, result = checked(root, name), read_result(root, name)
+    number, index = index // len(study.claims), index % len(study.claims)
+    claim, number = study.claims[index], number % len(result["units"])
+    found = []
+    for arm in (claim.arm, claim.rival):
+        entry, unit = result["arms"][arm], result["units"][number]
+        record = run_job(Job(str(root), name, arm, unit, entry["chosen"], "test"))
+        for metric, value in record["values"].items():
+            old = entry["values"][metric][number]
+            if abs(value - old) > tolerance:
+                text = f"arm {arm!r}, {study.unit} {unit}: {metric} is {value}, recorded {old}"
+                line = line_of(Path(root, "studies", f"{name}.json"), f'"{arm}"')
+                found.append(Problem(f"studies/{name}.json", line, f"{text}; find what is not seeded"))
+    return found
+
+
+def quick(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict]]) -> None:
+    """Every arm once with a few steps: does the study run at all? Writes nothing.
+
+    Raises:
+        StudyError: it does not, or its declaration lacks something.
+    """
+    study = checked(root, name)
+    unit = study.photographs[0] if study.photographs else 1
+    run_all("quick", [Job(str(root), name, arm.name, unit, _first(arm), "test", True) for arm in study.arms])
+
+
+def _first(arm: Arm) -> dict:
+    return arm.candidates()[0]
