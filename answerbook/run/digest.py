@@ -25,7 +25,9 @@ def _shape(node) -> object:
     """A node as nested tuples of its kind and its fields that say something."""
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind"))
-        return type(node).__name__, *((name, _shape(value)) for name, value in fields if value not in (None, []))
+        return type(node).__name__, *(
+            (name, _shape(value)) for name, value in fields if value not in (None, [])
+        )
     if isinstance(node, list):
         return tuple(map(_shape, node))
     return type(node).__name__, repr(node)

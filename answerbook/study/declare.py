@@ -60,7 +60,7 @@ class Claim:
         no_worse: the claim is that ``arm`` loses at most ``margin`` against ``rival``.
         without: a second pair (arm, rival) without the condition ``when``; the claim then is that the
             effect is there with the condition and not there without it.
-        when: the condition in words.
+        when: the condition in words that go on after "Holds": "when images are few", "with augmentation".
         refutes: the popular claim that is refuted if this one does not hold.
     """
 

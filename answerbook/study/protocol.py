@@ -31,6 +31,7 @@ class Job(NamedTuple):
 
     root: str
     name: str  # <topic>/<study>
+    digest: str  # of the study's code
     arm: str
     unit: int | str
     knobs: dict
@@ -84,7 +85,7 @@ class Run:
         return model
 
     def batches(
-        self, n: int, size: int, steps: int, watch=None, key: str = "model"
+        self, n: int, size: int, steps: int, watch=None, key: str = "model", counted: bool = True
     ) -> Iterator[torch.Tensor]:
         """Index tensors (size,) of ``steps`` batches from shuffled passes over ``n`` examples.
 
@@ -94,6 +95,7 @@ class Run:
             steps: number of batches, one optimizer step each.
             watch: the model, measured on validation data at 16 evenly spaced steps.
             key: what the order is for; arms with the same key, n, size and steps get the same order.
+            counted: whether a batch is an optimizer step; False for examples beside another order's.
         """
         steps = min(steps, QUICK_STEPS) if self.quick else steps
         marks = {math.ceil(steps * k / POINTS) for k in range(1, POINTS + 1)}
@@ -103,7 +105,7 @@ class Run:
                 order = torch.randperm(n, generator=generator)
             batch, order = order[:size], order[size:]
             seen.update(batch.numpy().tobytes())
-            self.steps += 1
+            self.steps += counted
             self.orders[key] = seen.hexdigest()[:12]
             yield batch
             if watch is not None and step in marks:
@@ -202,8 +204,9 @@ def run_job(job: Job) -> dict:
 
 
 def _run(job: Job, study: Study) -> dict:
-    source = Path(job.root, "studies", f"{job.name}.py").read_text()
-    home, arm = (job.name, code_digest(source), job.quick), study.arm(job.arm)
+    if code_digest(Path(job.root, "studies", f"{job.name}.py").read_text()) != job.digest:
+        raise StudyError("the file changed meanwhile; run the command again")
+    home, arm = (job.name, job.digest, job.quick), study.arm(job.arm)
     seed = job.unit if study.data else int.from_bytes(hashlib.sha256(job.unit.encode()).digest()[:4], "big")
     first = next(iter(study.metrics))
 

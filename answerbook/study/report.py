@@ -126,9 +126,9 @@ def verdict_text(result: dict, claim_id: str) -> str:
     claim = result["claims"][claim_id]
     word = WORDS[claim["verdict"]]
     if claim["verdict"] == "holds-when":
-        word = f"{word} {claim['when']}"
+        word = f"Holds {claim['when']}"
     parts = []
-    for condition, start in (("with", ""), ("without", f"without that ({claim['when']}) ")):
+    for condition, start in (("with", ""), ("without", "otherwise ")):
         if part := claim.get(condition):
             count = f"better in {part['better_in']} of {len(result['units'])}"
             shown = f"{signed(part['difference'])} ({_between(part['interval'])}; {count})"

@@ -76,53 +76,41 @@ def certify(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict
         StudyError: the declaration lacks something, arms are not comparable, or a run fails. What
             shows in the tuning runs stops it before any certification seed is spent.
     """
-    study, earlier = checked(root, name), read_result(root, name)
+    study, earlier, digest = checked(root, name), read_result(root, name), digest_of(root, name)
     history = [*earlier["history"], summary(earlier)] if earlier else []
-    digest = digest_of(root, name)
-    arms = {
-        arm.name: {"chosen": candidates[0], "edges": [], "grid": []}
-        for arm in study.arms
-        if (candidates := arm.candidates())
-    }
-    spent = 0.0
-    if any(len(arm.candidates()) > 1 for arm in study.arms):
-        plan = [(arm, knobs) for arm in study.arms for knobs in arm.candidates()]
+    spent = []
+
+    def records_of(what: str, plan: list[tuple[Arm, dict]], units: list, part: str) -> list[list[dict]]:
         jobs = [
-            Job(str(root), name, arm.name, unit, knobs, "test" if study.photographs else "validation")
-            for unit in study.tuning_units
-            for arm, knobs in plan
+            Job(str(root), name, digest, arm.name, unit, knobs, part) for unit in units for arm, knobs in plan
         ]
-        records = run_all("tuning", jobs)
-        spent += sum(record["cpu_seconds"] for record in records)
-        tuned = {}
-        for k, (arm, knobs) in enumerate(plan):
-            own = records[k :: len(plan)]
+        records = run_all(what, jobs)
+        spent.extend(record["cpu_seconds"] for record in records)
+        return [records[k :: len(plan)] for k in range(len(plan))]
+
+    arms = {arm.name: {"chosen": arm.candidates()[0], "edges": [], "grid": []} for arm in study.arms}
+    plan = [(arm, knobs) for arm in study.arms for knobs in arm.candidates()]
+    if len(plan) > len(arms):
+        part = "test" if study.photographs else "validation"  # a tuning photograph is no test photograph
+        for (arm, knobs), own in zip(plan, records_of("tuning", plan, study.tuning_units, part), strict=True):
+            entry = arms[arm.name]
             scores = [record["values"][next(iter(study.metrics))] for record in own]
-            arms[arm.name]["grid"].append({"knobs": knobs, "scores": scores})
-            if best_candidate(study, arms[arm.name]["grid"]) == knobs:  # of those so far
-                arms[arm.name] |= {"chosen": knobs, "edges": arm.edges(knobs)}
-                tuned[arm.name] = training(study, own)
-        for needle, message in fairness(study, tuned):
-            line = line_of(Path(root, "studies", f"{name}.py"), needle)
-            raise StudyError(f"studies/{name}.py, line {line}: {message} (seen while tuning)")
+            entry["grid"].append({"knobs": knobs, "scores": scores})
+            if best_candidate(study, entry["grid"]) == knobs:  # of those so far
+                entry |= {"chosen": knobs, "edges": arm.edges(knobs)} | training(study, own)
+        for needle, message in fairness(study, arms):
+            raise StudyError(f"{_place(root, name, needle)}: {message} (seen while tuning)")
     units = certification_units(study, digest, history)
-    jobs = [
-        Job(str(root), name, arm.name, u, arms[arm.name]["chosen"], "test")
-        for u in units
-        for arm in study.arms
-    ]
-    records = run_all("certification", jobs)
-    spent += sum(record["cpu_seconds"] for record in records)
-    for k, arm in enumerate(study.arms):
-        own = records[k :: len(study.arms)]
+    plan = [(arm, arms[arm.name]["chosen"]) for arm in study.arms]
+    for (arm, _), own in zip(plan, records_of("certification", plan, units, "test"), strict=True):
         values = {metric: [record["values"][metric] for record in own] for metric in study.metrics}
-        arms[arm.name] |= training(study, own) | {"values": values}
+        arms[arm.name] |= training(study, own) | {"values": values, "differs": arm.differs}
     return {
         "study": name,
         "digest": digest,
         "date": datetime.date.today().isoformat(),
         **environment(),
-        "cpu_seconds": round(spent, 1),
+        "cpu_seconds": round(sum(spent), 1),
         "question": study.question,
         "equal": study.equal,
         "metrics": study.metrics,
@@ -130,7 +118,7 @@ def certify(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict
         "tuning": study.tuning_units,
         "units": units,
         "claims": decide(study, arms),
-        "arms": {arm.name: arms[arm.name] | {"differs": arm.differs} for arm in study.arms},
+        "arms": arms,
         "history": history,
     }
 
@@ -143,10 +131,12 @@ def checked(root: Path, name: str) -> Study:
     """
     study = load_study(Path(root), name)
     for needle, message in study.problems():
-        raise StudyError(
-            f"studies/{name}.py, line {line_of(Path(root, 'studies', f'{name}.py'), needle)}: {message}"
-        )
+        raise StudyError(f"{_place(root, name, needle)}: {message}")
     return study
+
+
+def _place(root: Path, name: str, needle: str) -> str:
+    return f"studies/{name}.py, line {line_of(Path(root, 'studies', f'{name}.py'), needle)}"
 
 
 def certification_units(study: Study, digest: str, history: Sequence[dict]) -> list:
@@ -198,13 +188,13 @@ def _decide(study: Study, claim: Claim, arms: dict[str, dict]) -> dict:
     for condition, (arm, rival) in claim.pairs().items():
         values = (np.array(arms[name]["values"][claim.metric], float) for name in (arm, rival))
         differences = study.sign(claim.metric) * np.subtract(*values)
-        low, high = interval(differences)
+        low, high = (round(float(end), DIGITS) for end in interval(differences))
         verdicts.append(verdict(low, high, claim.threshold))
         found[condition] = {
             "arm": arm,
             "rival": rival,
             "difference": round(float(differences.mean()), DIGITS),
-            "interval": [round(float(low), DIGITS), round(float(high), DIGITS)],
+            "interval": [low, high],
             "better_in": int((differences > 0).sum()),
         }
     return {
@@ -389,19 +379,20 @@ def repeat_pair(root: Path, name: str, index: int, tolerance: float = TOLERANCE)
     """Run one recorded pair again: the two arms of a claim on one unit.
 
     Args:
+        root: of the repository.
+        name: ``<topic>/<study>``; its recorded result is of its present code.
         index: any integer >= 0; it counts through the claims, and then through the units.
         tolerance: largest difference to a recorded value.
 
     Returns:
         A problem for each value that did not come again.
     """
-    study, result = checked(root, name), read_result(root, name)
-    number, index = index // len(study.claims), index % len(study.claims)
-    claim, number = study.claims[index], number % len(result["units"])
-    found = []
+    study, result, found = checked(root, name), read_result(root, name), []
+    claim = study.claims[index % len(study.claims)]
+    number = index // len(study.claims) % len(result["units"])
     for arm in (claim.arm, claim.rival):
         entry, unit = result["arms"][arm], result["units"][number]
-        record = run_job(Job(str(root), name, arm, unit, entry["chosen"], "test"))
+        record = run_job(Job(str(root), name, result["digest"], arm, unit, entry["chosen"], "test"))
         for metric, value in record["values"].items():
             old = entry["values"][metric][number]
             if abs(value - old) > tolerance:
@@ -417,10 +408,9 @@ def quick(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict]]
     Raises:
         StudyError: it does not, or its declaration lacks something.
     """
-    study = checked(root, name)
+    study, digest = checked(root, name), digest_of(root, name)
     unit = study.photographs[0] if study.photographs else 1
-    run_all("quick", [Job(str(root), name, arm.name, unit, _first(arm), "test", True) for arm in study.arms])
-
-
-def _first(arm: Arm) -> dict:
-    return arm.candidates()[0]
+    jobs = [
+        Job(str(root), name, digest, arm.name, unit, arm.candidates()[0], "test", True) for arm in study.arms
+    ]
+    run_all("quick", jobs)

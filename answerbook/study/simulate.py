@@ -1,5 +1,6 @@
 """How often the verdicts are wrong, and how small an effect they find: simulated studies."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -36,11 +37,10 @@ def rates(n: int, effect: float, shape: str = "normal", studies: int = 1000) -> 
 
 def write(root: Path) -> None:
     """Record errors, coverage and the power curve in ``studies/power.json``."""
-    curve = [
-        {"n": n, "shape": shape, "effect": effect, **rates(n, effect, shape, 4000)}
-        for n in (10, 20)
-        for shape in SHAPES
-        for effect in EFFECTS
-    ]
-    text = ",\n ".join(json.dumps(row) for row in curve)
+    curve = []
+    for n, shape, effect in itertools.product((10, 20), SHAPES, EFFECTS):
+        studies = 1000 if effect else 10_000  # error rates and coverage are read at no effect
+        row = {"n": n, "shape": shape, "effect": effect, "studies": studies}
+        curve.append(row | rates(n, effect, shape, studies))
+    text = ",\n ".join(map(json.dumps, curve))
     replace(Path(root, "studies", "power.json"), f"[\n {text}\n]\n".encode())
