@@ -104,8 +104,8 @@ class Study:
         pairs: number of certification seeds.
         tuning_seeds: those on which the knobs are chosen.
         budget: CPU seconds for all of it.
-        plateau: how much the mean of the first metric may still gain on validation data from the third
-            to the fourth quarter of training.
+        plateau: how much better the first metric may still get on validation data from the third to the
+            fourth quarter of training, on average; more than that and twice its standard error is too much.
     """
 
     question: str
@@ -162,8 +162,8 @@ class Study:
         if len(set(sizes.values())) > 1:
             text = ", ".join(f"{name}: {size}" for name, size in sizes.items())
             found.append(("grid", f"every arm gets as many candidates ({text}), or differs={{'grid': why}}"))
-        if max(sizes.values(), default=1) > 1 and not self.tuning_units:
-            found.append(("tuning", f"knobs are chosen on a tuning {self.unit}; name at least one"))
+        if any(len(arm.candidates()) > 1 for arm in self.arms) and len(self.tuning_units) < 2:
+            found.append(("tuning", f"knobs are chosen on tuning {self.unit}s; name at least two"))
         for arm in self.arms:
             if wrong := set(arm.differs) - set(ASPECTS):
                 found.append((arm.name, f"differs: {min(wrong)!r} is none of {', '.join(ASPECTS)}"))

@@ -184,14 +184,9 @@ def details_markdown(result: dict) -> str:
             mean = number(np.mean(scores)) if len(scores) == len(row["scores"]) else "not finite"
             knobs = _knobs({"chosen": row["knobs"]})
             edge = f" (edge: {', '.join(arm['edges'])})" if chosen and arm["edges"] else ""
-            late = _late(arm["curve"]["mean"]) if chosen else ""
+            late = signed(np.mean(arm["late"])) if chosen and arm["late"] else ""
             lines.append(f"| {name} | {f'**{knobs}**' if chosen else knobs}{edge} | {mean} | {late} |")
     return "\n".join(lines) + "\n"
-
-
-def _late(means: list[float]) -> str:
-    quarter = len(means) // 4
-    return signed(np.mean(means[-quarter:]) - np.mean(means[-2 * quarter : -quarter])) if quarter else "–"
 
 
 def _list(values: list) -> str:

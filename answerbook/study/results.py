@@ -16,7 +16,7 @@ import numpy as np
 
 from answerbook.run.digest import code_digest
 from answerbook.study.declare import Arm, Claim, Study, StudyError
-from answerbook.study.protocol import DIGITS, POINTS, Job, load_study, run_job
+from answerbook.study.protocol import DIGITS, Job, load_study, run_job
 from answerbook.study.statistics import certification_seeds, interval, verdict, verdict_when
 
 TOLERANCE = 0.002  # between a recorded value and the same run on another processor
@@ -158,9 +158,14 @@ def best_candidate(study: Study, grid: list[dict]) -> dict:
 
 
 def training(study: Study, records: list[dict]) -> dict:
-    """What an arm's runs have in common: steps, digests of starts and batches, the mean curve."""
+    """How an arm was trained: steps, digests of starts and batches, the mean validation curve.
+
+    "late" is, for each run, how much better the last quarter of its curve is than the third, on average.
+    """
     length = min(len(record["curve"]) for record in records)
     points = np.array([record["curve"][:length] for record in records]).reshape(len(records), length, 2)
+    scores, quarter = points[:, :, 1], length // 4
+    late = scores[:, -quarter:].mean(1) - scores[:, -2 * quarter : -quarter].mean(1) if quarter else []
     sign = study.sign(next(iter(study.metrics)))
     return {
         "steps": round(float(np.mean([record["steps"] for record in records])), 1),
@@ -169,8 +174,9 @@ def training(study: Study, records: list[dict]) -> dict:
         "batches": _digest([record["orders"].get("model") for record in records]),
         "curve": {
             "steps": [int(step) for step in points[:1, :, 0].ravel()],
-            "mean": [round(sign * float(score), DIGITS) for score in points[:, :, 1].mean(0)],
+            "mean": [round(sign * float(score), DIGITS) for score in scores.mean(0)],
         },
+        "late": [round(float(gain), DIGITS) for gain in late],
     }
 
 
@@ -253,29 +259,18 @@ def fairness(study: Study, arms: dict[str, dict]) -> list[tuple[str, str]]:
                     why = f"or say why: differs={{'{aspect}': …}}"
                     found.append((claim.id, f"claim {claim.id}: {names[0]!r} and {names[1]!r} {text}, {why}"))
     for arm in study.arms:
-        if arms[arm.name]["steps"] and "plateau" not in arm.differs:
-            if (late := gain(study, arms[arm.name]["curve"])) is None:
-                found.append(
-                    (arm.name, f"arm {arm.name!r} has no validation curve; give run.batches watch=model")
-                )
-            elif late > study.plateau:
-                text = f"arm {arm.name!r} still gains {late:.4f} in the last quarter of its validation curve"
-                found.append(
-                    (arm.name, f"{text}; train longer, or claim about time: differs={{'plateau': …}}")
-                )
+        late = np.array(arms[arm.name]["late"])
+        if not arms[arm.name]["steps"] or "plateau" in arm.differs:
+            continue
+        if not len(late):
+            found.append(
+                (arm.name, f"arm {arm.name!r} has no validation curve; give run.batches watch=model")
+            )
+        elif late.mean() > max(study.plateau, 2 * late.std(ddof=1) / len(late) ** 0.5):  # and not by chance
+            text = f"arm {arm.name!r} still gains {late.mean():.4f} in the last quarter of its curve"
+            why = "train longer, or claim about time: differs={'plateau': …}"
+            found.append((arm.name, f"{text}; {why}"))
     return found
-
-
-def gain(study: Study, curve: dict) -> float | None:
-    """How much better the mean of the first metric is in the last quarter of a curve than in the third.
-
-    Positive is better. None without a curve of at least four points.
-    """
-    quarter = min(POINTS, len(curve["mean"])) // 4
-    if not quarter:
-        return None
-    late, before = curve["mean"][-quarter:], curve["mean"][-2 * quarter : -quarter]
-    return study.sign(next(iter(study.metrics))) * float(np.mean(late) - np.mean(before))
 
 
 def verify(study: Study, result: dict, digest: str) -> list[tuple[str, str]]:

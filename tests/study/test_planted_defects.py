@@ -146,16 +146,14 @@ def test_a_first_attempt_forgotten(toy):
 def test_a_plateau_not_reached(toy):
     loop = "    for index in run.batches(20, 5, STEPS, watch=model):\n"
     toy.change(loop, f"{loop}        model.value += 0.005 * (gain >= 0)\n")
-    caught_in_code(
-        toy, "arm '.*' still gains 0.02.* in the last quarter of its validation curve; train longer"
-    )
+    caught_in_code(toy, "arm '.*' still gains 0.02.* in the last quarter of its curve; train longer")
     toy.change('"noise": [0.01]}', '"noise": [0.01]}, {"plateau": "the claim is about 16 steps"}')
     toy.certify()
     assert toy.messages() == ""
 
 
 def test_a_plateau_not_reached_in_the_result(toy):
-    toy.edit(lambda result: result["arms"]["none"]["curve"].update(mean=[k / 100 for k in range(16)]))
+    toy.edit(lambda result: result["arms"]["none"].update(late=[0.03, 0.04, 0.05] * 3))
     caught_in_result(toy, "arm 'none' still gains 0.0400")
 
 
@@ -216,6 +214,7 @@ def test_a_claim_left_out(toy):
     ("old", "new", "message"),
     [
         ("budget=60", "budget=601", "at most 600 CPU seconds"),
+        ("budget=60", "budget=60, tuning_seeds=[7]", "tuning seeds; name at least two"),
         ("budget=60", "budget=60, pairs=9", "9 pairs; an interval needs at least 10"),
         ("    data=data,\n", "", "give either data and measure, or photographs"),
         ('"error": "smaller"', '"error": "lower"', 'each "larger" or "smaller" is better'),
