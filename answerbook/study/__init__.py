@@ -54,7 +54,7 @@ A study answers one question of a practitioner with all arms in one table. Its f
                 rival="plain",
                 metric="accuracy",
                 margin=0.01,
-                sceptic="A better learning rate does the same.",
+                skeptic="A better learning rate does the same.",
                 refutes="Weight decay always helps on small data.",
             ),
         ],

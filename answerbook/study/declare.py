@@ -56,7 +56,7 @@ class Claim:
         arm, rival: names of the arms; the difference is ``arm - rival``, turned so that larger is better.
         metric: what is compared.
         margin: the smallest effect that would matter to a practitioner, in units of the metric.
-        sceptic: what would explain the effect without the claim; ``rival`` is the arm that does that.
+        skeptic: what would explain the effect without the claim; ``rival`` is the arm that does that.
         no_worse: the claim is that ``arm`` loses at most ``margin`` against ``rival``.
         without: a second pair (arm, rival) without the condition ``when``; the claim then is that the
             effect is there with the condition and not there without it.
@@ -70,7 +70,7 @@ class Claim:
     rival: str
     metric: str
     margin: float
-    sceptic: str
+    skeptic: str
     no_worse: bool = False
     without: tuple[str, str] | None = None
     when: str = ""
@@ -130,6 +130,11 @@ class Study:
     def tuning_units(self) -> list:
         return list(self.tuning_photographs if self.photographs else self.tuning_seeds)
 
+    @property
+    def tuned(self) -> bool:
+        """Whether any arm has a choice; then all arms run on the tuning units."""
+        return any(len(arm.candidates()) > 1 for arm in self.arms)
+
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
 
@@ -162,7 +167,7 @@ class Study:
         if len(set(sizes.values())) > 1:
             text = ", ".join(f"{name}: {size}" for name, size in sizes.items())
             found.append(("grid", f"every arm gets as many candidates ({text}), or differs={{'grid': why}}"))
-        if any(len(arm.candidates()) > 1 for arm in self.arms) and len(self.tuning_units) < 2:
+        if self.tuned and len(self.tuning_units) < 2:
             found.append(("tuning", f"knobs are chosen on tuning {self.unit}s; name at least two"))
         for arm in self.arms:
             if wrong := set(arm.differs) - set(ASPECTS):
@@ -175,9 +180,9 @@ class Study:
                     )
             if any(arm == rival for arm, rival in claim.pairs().values()):
                 found.append((claim.id, f"claim {claim.id}: an arm cannot be its own rival; name the rival"))
-            if not claim.sceptic.strip():
+            if not claim.skeptic.strip():
                 found.append(
-                    (claim.id, f"claim {claim.id}: no sceptic; say what else would explain the effect")
+                    (claim.id, f"claim {claim.id}: no skeptic; say what else would explain the effect")
                 )
             if claim.metric not in self.metrics:
                 found.append((claim.id, f"claim {claim.id}: {claim.metric!r} is not among the metrics"))

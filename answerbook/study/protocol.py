@@ -22,7 +22,7 @@ POINTS = 16  # of a validation curve; a multiple of 4, since the plateau compare
 QUICK_STEPS = 2
 DIGITS = 6  # of every recorded value
 
-_loaded: dict[str, tuple[str, Study, torch.dtype]] = {}
+_loaded: dict[Path, tuple[str, Study, torch.dtype]] = {}
 _memory: dict[tuple, object] = {}  # what the arms of one seed share; in this process only
 
 
@@ -162,19 +162,24 @@ def load_study(root: Path, name: str) -> Study:
     Raises:
         StudyError: the file does not run or defines no STUDY.
     """
-    path = Path(root, "studies", f"{name}.py")
-    source = path.read_text()
-    if _loaded.get(str(path), ("",))[0] != source:
-        torch.set_default_dtype(torch.float32)
-        spec = importlib.util.spec_from_file_location(f"study_{name.replace('/', '_')}", path)
+    return _load(Path(root, "studies", f"{name}.py"))[1]
+
+
+def _load(path: Path) -> tuple[str, Study, torch.dtype]:
+    """Text, study, and the default number type that its own first lines set."""
+    source, before = path.read_text(), torch.get_default_dtype()
+    if _loaded.get(path, ("",))[0] != source:
+        spec = importlib.util.spec_from_file_location(f"study_{path.parent.name}_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         try:
             exec(compile(source, str(path), "exec"), module.__dict__)
-            _loaded[str(path)] = source, module.STUDY, torch.get_default_dtype()
+            _loaded[path] = source, module.STUDY, torch.get_default_dtype()
         except Exception as error:
-            raise StudyError(f"studies/{name}.py does not define its STUDY: {_words(error)}") from error
-    torch.set_default_dtype(_loaded[str(path)][2])  # as the study's own first lines set it
-    return _loaded[str(path)][1]
+            name = f"studies/{path.parent.name}/{path.name}"
+            raise StudyError(f"{name} does not define its STUDY: {_words(error)}") from error
+        finally:
+            torch.set_default_dtype(before)
+    return _loaded[path]
 
 
 def run_job(job: Job) -> dict:
@@ -188,9 +193,10 @@ def run_job(job: Job) -> dict:
         StudyError: in one line what went wrong, with the file.
     """
     place = f"studies/{job.name}.py"
-    study = load_study(Path(job.root), job.name)
-    started = _cpu_seconds()
+    _, study, dtype = _load(Path(job.root, place))
+    started, before = _cpu_seconds(), torch.get_default_dtype()
     torch.set_num_threads(1)
+    torch.set_default_dtype(dtype)
     try:
         with _limit(study.budget):
             record = _run(job, study)
@@ -200,6 +206,8 @@ def run_job(job: Job) -> dict:
         ) from error
     except Exception as error:
         raise StudyError(f"{place}: arm {job.arm!r}, {study.unit} {job.unit}: {_words(error)}") from error
+    finally:
+        torch.set_default_dtype(before)
     return record | {"cpu_seconds": round(_cpu_seconds() - started, 3)}
 
 

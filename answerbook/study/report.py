@@ -6,10 +6,10 @@ import textwrap
 
 import numpy as np
 
-from answerbook.study.statistics import interval
+from answerbook.study.statistics import interval, verdict
 
 WORDS = {"holds": "Holds", "fails": "Does not hold here", "open": "Open here", "holds-when": "Holds when"}
-COLORS = {"holds": "#1b7837", "holds-when": "#1b7837", "fails": "#b2182b", "open": "#555555"}
+COLORS = {"holds": "#1b7837", "fails": "#b2182b", "open": "#555555"}
 INK, ARM = "#222222", "#2166ac"
 
 
@@ -54,11 +54,20 @@ def forest_plot(result: dict) -> bytes:
         _labels(axes[0], list(result["arms"]))
         axes[0].set_xlabel(f"{metric} ({result['metrics'][metric]} is better)")
         for axis, (name, rows) in zip(axes[1:], panels.items(), strict=True):
-            for row, (_, part, threshold, verdict) in enumerate(rows):
-                _bar(axis, row, part["difference"], part["interval"], COLORS[verdict])
+            for row, (_, part, threshold) in enumerate(rows):
+                word = verdict(*part["interval"], threshold)
+                _bar(axis, row, part["difference"], part["interval"], COLORS[word])
                 axis.plot([threshold] * 2, [row - 0.4, row + 0.4], "--", color=INK, lw=1)
+                axis.text(
+                    1.02,
+                    row,
+                    WORDS[word],
+                    color=COLORS[word],
+                    va="center",
+                    transform=axis.get_yaxis_transform(),
+                )
             _labels(axis, [text for text, *_ in rows])
-            axis.axvline(0, color="#bbbbbb", lw=0.8, zorder=0)
+            axis.axvline(0, color="#999999", lw=0.8, zorder=0)
             axis.set_xlabel(f"difference in {name}, better to the right; dashed: the margin")
         buffer = io.StringIO()
         fig.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
@@ -74,7 +83,7 @@ def _rows(result: dict, metric: str) -> list[tuple]:
             if claim["metric"] == metric and condition in claim:
                 part = claim[condition]
                 text = "\n".join(textwrap.wrap(f"{part['arm']} − {part['rival']}", 44))
-                rows.append((text, part, claim["threshold"], claim["verdict"]))
+                rows.append((text, part, claim["threshold"]))
     return rows
 
 
@@ -155,11 +164,11 @@ def attempts_text(result: dict, claim_id: str) -> str:
 
 
 def details_markdown(result: dict) -> str:
-    """The protocol of this run: what is equal, sceptics, seeds, grids, curves, history, versions."""
+    """The protocol of this run: what is equal, skeptics, seeds, grids, curves, history, versions."""
     unit = result["unit"]
     lines = [
         f"- **Equal between arms:** {result['equal']}",
-        *(f"- **A sceptic says** ({name}): {c['sceptic']}" for name, c in result["claims"].items()),
+        *(f"- **A skeptic says** ({name}): {c['skeptic']}" for name, c in result["claims"].items()),
         f"- **Tuning {unit}s:** {_list(result['tuning'])}",
         f"- **Certification {unit}s:** {_list(result['units'])}"
         + (", from the SHA-256 of the study's code" if unit == "seed" else ""),

@@ -90,7 +90,7 @@ def certify(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict
 
     arms = {arm.name: {"chosen": arm.candidates()[0], "edges": [], "grid": []} for arm in study.arms}
     plan = [(arm, knobs) for arm in study.arms for knobs in arm.candidates()]
-    if len(plan) > len(arms):
+    if study.tuned:
         part = "test" if study.photographs else "validation"  # a tuning photograph is no test photograph
         for (arm, knobs), own in zip(plan, records_of("tuning", plan, study.tuning_units, part), strict=True):
             entry = arms[arm.name]
@@ -208,7 +208,7 @@ def _decide(study: Study, claim: Claim, arms: dict[str, dict]) -> dict:
         "metric": claim.metric,
         "threshold": claim.threshold,
         "when": claim.when,
-        "sceptic": claim.sceptic,
+        "skeptic": claim.skeptic,
         "refutes": claim.refutes,
         **found,
         "verdict": verdict_when(*verdicts) if claim.without else verdicts[0],
@@ -273,47 +273,54 @@ def fairness(study: Study, arms: dict[str, dict]) -> list[tuple[str, str]]:
     return found
 
 
-def verify(study: Study, result: dict, digest: str) -> list[tuple[str, str]]:
-    """What a result of the present code says that does not follow from its values: (needle, message)."""
-    redo = "it was edited by hand, so restore it from git or run the study with --again"
-    names = [arm.name for arm in study.arms]
+REDO = "it was edited by hand, so restore it from git or run the study with --again"
+
+
+def verify(study: Study, result: dict) -> list[tuple[str, str]]:
+    """What a result of the study's present code says without ground: (text to look for, message)."""
     count = len(result["units"])
-    for name in names:
-        values = result["arms"].get(name, {}).get("values", {})
-        if any(len(values.get(metric, [])) != count for metric in study.metrics):
-            return [(name, f"arm {name!r} is left out, or some of its {count} values are; {redo}")]
-    found = []
-    seen = list(study.tuning_units)
-    for number, entry in enumerate([*result["history"], result]):
-        if not study.photographs and (again := set(seen) & set(entry["units"])):
-            found.append((str(min(again)), f"seed {min(again)} was used before; {redo}"))
-        seen += entry["units"]
-        if entry["digest"] == digest and not study.photographs:
-            due = certification_units(study, digest, result["history"][:number])
-            if entry["units"] != due:
-                found.append(
-                    ("units", f"the seeds of attempt {number + 1} do not follow from the code; {redo}")
-                )
-    if study.photographs and result["units"] != list(study.photographs):
-        found.append(("units", f"these are not the study's photographs; {redo}"))
     for arm in study.arms:
-        entry = result["arms"][arm.name]
-        tried = [row["knobs"] for row in entry["grid"]]
-        if entry["grid"] and (tried != arm.candidates() or result["tuning"] != study.tuning_units):
-            found.append((arm.name, f"arm {arm.name!r}: its grid is not the one of the code; {redo}"))
-        elif entry["chosen"] != (
-            best_candidate(study, entry["grid"]) if entry["grid"] else arm.candidates()[0]
-        ):
-            message = (
-                "its knobs are not those with the best validation score, so they were chosen on other data"
-            )
-            found.append((arm.name, f"arm {arm.name!r}: {message}; {redo}"))
+        values = result["arms"].get(arm.name, {}).get("values", {})
+        if any(len(values.get(metric, [])) != count for metric in study.metrics):
+            return [(arm.name, f"arm {arm.name!r} is left out, or some of its {count} values are; {REDO}")]
+    found = _verify_units(study, result) + _verify_knobs(study, result)
     for name, claim in decide(study, result["arms"]).items():
         recorded = result["claims"].get(name, {})
         for key in sorted(set(claim) | set(recorded)):
             if not _agree(claim.get(key), recorded.get(key)):
-                found.append((name, f"claim {name}: {key} does not follow from the recorded values; {redo}"))
+                found.append((name, f"claim {name}: {key} does not follow from the recorded values; {REDO}"))
     return found + fairness(study, result["arms"])
+
+
+def _verify_units(study: Study, result: dict) -> list[tuple[str, str]]:
+    if study.photographs:
+        same = result["units"] == list(study.photographs)
+        return [] if same else [("units", f"these are not the study's photographs; {REDO}")]
+    found, seen = [], list(study.tuning_seeds)
+    if len(result["units"]) != study.pairs:
+        found.append(("units", f"these are not the study's {study.pairs} seeds; {REDO}"))
+    for number, entry in enumerate([*result["history"], result], 1):
+        units = entry["units"]
+        if again := set(seen) & set(units):
+            found.append((str(min(again)), f"seed {min(again)} was used before; {REDO}"))
+        elif units != certification_seeds(entry["digest"], len(units), seen):
+            found.append(("units", f"the seeds of attempt {number} do not follow from its code; {REDO}"))
+        seen += units
+    return found
+
+
+def _verify_knobs(study: Study, result: dict) -> list[tuple[str, str]]:
+    found = []
+    for arm in study.arms:
+        entry = result["arms"][arm.name]
+        tried = [row["knobs"] for row in entry["grid"]]
+        counts = {len(row["scores"]) for row in entry["grid"]} | {len(result["tuning"])}
+        if tried != (arm.candidates() if study.tuned else []) or counts != {len(study.tuning_units)}:
+            found.append((arm.name, f"arm {arm.name!r}: its grid is not the one of the code; {REDO}"))
+        elif entry["chosen"] != (best_candidate(study, entry["grid"]) if tried else arm.candidates()[0]):
+            message = "its knobs do not have the best validation score, so they were chosen on other data"
+            found.append((arm.name, f"arm {arm.name!r}: {message}; {REDO}"))
+    return found
 
 
 def _agree(one, other) -> bool:
@@ -332,31 +339,33 @@ def check(root: Path, names: Sequence[str] | None = None) -> list[Problem]:
     root, found = Path(root), []
     for name in study_names(root) if names is None else names:
         code, file = f"studies/{name}.py", f"studies/{name}.json"
-        command = f"run: python -m answerbook.study {name}"
-        try:
-            study = load_study(root, name)
-        except StudyError as error:
-            found.append(Problem(code, 1, str(error)))
-            continue
-        found += [Problem(code, line_of(root / code, needle), text) for needle, text in study.problems()]
-        result = read_result(root, name)
-        if result is None:
-            found.append(Problem(code, 1, f"no result is recorded; {command}"))
-        elif result["digest"] != digest_of(root, name):
-            found.append(
-                Problem(file, line_of(root / file, '"digest"'), f"the code changed since; {command}")
-            )
-        elif not study.problems():
-            for needle, text in verify(study, result, result["digest"]):
-                found.append(Problem(file, line_of(root / file, needle), text))
-        if result and not figure_path(root, name).exists():
-            found.append(
-                Problem(f"docs/figures/{name}.svg", 1, f"the figure is missing; {command} --figures")
-            )
+        for path, needle, message in _problems(root, name, code, file):
+            found.append(Problem(path, line_of(root / path, needle), message))
+        if (root / file).exists() and not figure_path(root, name).exists():
+            remedy = f"run: python -m answerbook.study {name} --figures"
+            found.append(Problem(f"docs/figures/{name}.svg", 1, f"the figure is missing; {remedy}"))
     for path in sorted(root.glob("studies/*/*.json")):
         if not path.with_suffix(".py").exists():
             found.append(Problem(path.relative_to(root).as_posix(), 1, "belongs to no study; delete it"))
     return found
+
+
+def _problems(root: Path, name: str, code: str, file: str) -> list[tuple[str, str, str]]:
+    """Of one study: (file, text to look for, message)."""
+    remedy = f"run: python -m answerbook.study {name}"
+    try:
+        study = load_study(root, name)
+        if lacks := study.problems():
+            return [(code, needle, message) for needle, message in lacks]
+        if (result := read_result(root, name)) is None:
+            return [(code, "STUDY", f"no result is recorded; {remedy}")]
+        if result["digest"] != digest_of(root, name):
+            return [(file, '"digest"', f"the code changed since; {remedy}")]
+        return [(file, needle, message) for needle, message in verify(study, result)]
+    except StudyError as error:
+        return [(code, "", str(error))]
+    except (ValueError, KeyError, TypeError) as error:
+        return [(file, "", f"cannot be read as a result ({error!r}); restore it from git")]
 
 
 def figure_path(root: Path, name: str) -> Path:

@@ -46,11 +46,14 @@ def test_test_data_among_the_training_data(toy):
 def test_knobs_chosen_on_test_data(toy):
     """The better candidate on test data, or by hand, is not the one of the recorded validation scores."""
     toy.edit(lambda result: result["arms"]["none"].update(chosen={"gain": -0.2, "noise": 0.01}))
-    caught_in_result(toy, "arm 'none': its knobs are not those with the best validation score")
+    caught_in_result(toy, "arm 'none': its knobs do not have the best validation score")
 
 
-def test_another_grid(toy):
-    toy.edit(lambda result: result["arms"]["none"]["grid"].pop(0))
+@pytest.mark.parametrize(
+    "spoil", [lambda grid: grid.pop(0), lambda grid: grid.clear(), lambda grid: grid[0]["scores"].pop()]
+)
+def test_another_grid(toy, spoil):
+    toy.edit(lambda result: spoil(result["arms"]["none"]["grid"]))
     caught_in_result(toy, "arm 'none': its grid is not the one of the code")
 
 
@@ -99,9 +102,9 @@ def test_a_rival_left_out_of_the_study(toy):
     caught_in_code(toy, r"line 39: claim large-gains: its arm 'none' is not among the arms; add it")
 
 
-def test_a_claim_without_a_sceptic(toy):
-    toy.change('sceptic="Noise."', 'sceptic=""')
-    caught_in_code(toy, "claim large-gains: no sceptic; say what else would explain the effect")
+def test_a_claim_without_a_skeptic(toy):
+    toy.change('skeptic="Noise."', 'skeptic=""')
+    caught_in_code(toy, "claim large-gains: no skeptic; say what else would explain the effect")
 
 
 def test_a_rival_left_out_of_the_result(toy):
@@ -112,6 +115,24 @@ def test_a_rival_left_out_of_the_result(toy):
 def test_a_value_left_out(toy):
     toy.edit(lambda result: result["arms"]["none"]["values"]["score"].pop())
     caught_in_result(toy, "arm 'none' is left out, or some of its 10 values are")
+
+
+def test_pairs_left_out(toy):
+    def spoil(result):
+        del result["units"][7:]
+        for arm in result["arms"].values():
+            for values in arm["values"].values():
+                del values[7:]
+
+    toy.edit(spoil)
+    caught_in_result(toy, "these are not the study's 10 seeds")
+
+
+def test_a_result_that_is_none(toy):
+    toy.edit(lambda result: result["claims"].update(result.pop("arms")))
+    caught_in_result(toy, r"cannot be read as a result \(KeyError\('arms'\)\); restore it from git")
+    toy.file.write_text("{")
+    caught_in_result(toy, "cannot be read as a result")
 
 
 def test_a_grid_of_another_size(toy):
@@ -128,19 +149,19 @@ def test_a_reused_seed(toy, where):
             result["units"][3] = 1 if where == "tuning" else result["units"][2]
 
     toy.edit(spoil)
-    caught_in_result(toy, "was used before" if where != "itself" else "do not follow from the code")
+    caught_in_result(toy, "was used before" if where != "itself" else "do not follow from its code")
 
 
 def test_seeds_picked_by_hand(toy):
     toy.edit(lambda result: result.update(units=list(range(100, 110))))
-    caught_in_result(toy, "the seeds of attempt 1 do not follow from the code")
+    caught_in_result(toy, "the seeds of attempt 1 do not follow from its code")
 
 
 def test_a_first_attempt_forgotten(toy):
     toy.certify()
     assert len(toy.result()["history"]) == 1
     toy.edit(lambda result: result.update(history=[]))
-    caught_in_result(toy, "the seeds of attempt 1 do not follow from the code")
+    caught_in_result(toy, "the seeds of attempt 1 do not follow from its code")
 
 
 def test_a_plateau_not_reached(toy):
@@ -169,7 +190,7 @@ def test_a_stale_result(toy):
 
 def test_a_result_that_is_missing(toy):
     toy.file.unlink()
-    caught_in_result(toy, "gain.py:1: no result is recorded; run:")
+    caught_in_result(toy, "gain.py:.*: no result is recorded; run:")
 
 
 def test_a_figure_that_is_missing(toy):

@@ -101,7 +101,7 @@ def fit(run, photograph, bonus):
 STUDY = Study(
     question="?",
     arms=[Arm("a", fit, {"bonus": [0.0, 0.1]}), Arm("b", fit, {"bonus": [0.0, -0.1]})],
-    claims=[Claim("c", "a beats b.", "a", "b", "score", 0.05, sceptic="Chance.")],
+    claims=[Claim("c", "a beats b.", "a", "b", "score", 0.05, skeptic="Chance.")],
     metrics={"score": "larger"},
     equal="the network",
     photographs=[f"photo {'x' * k}" for k in range(12)],
