@@ -62,12 +62,12 @@ class Runner:
                 records[n] = future.result()
                 if not jobs[n].quick:
                     results.replace(paths[n], json.dumps(records[n]).encode())
-                self.spent[name] = before + sum(record["cpu_seconds"] for record in records.values())
-                if self.spent[name] > budget:
+                spent = before + sum(record["cpu_seconds"] for record in records.values())
+                if spent > budget:
                     raise StudyError(f"studies/{name}.py: over {budget:g} CPU s, in {what}; make it smaller")
                 if len(records) == len(jobs) or time.monotonic() - self.shown > SECONDS:
                     self.shown = time.monotonic()
-                    times = f"{self.shown - started:.0f} s, {self.spent[name]:.0f} CPU s in all"
+                    times = f"{self.shown - started:.0f} s, {spent:.0f} CPU s in all"
                     print(f"  {name}: {what} {len(records)} of {len(jobs)}, {times}", flush=True)
         except BrokenProcessPool as error:
             raise StudyError(
@@ -76,6 +76,7 @@ class Runner:
         finally:
             for future in futures:
                 future.cancel()
+        self.spent[name] = before + sum(record["cpu_seconds"] for record in records.values())
         return [records[n] for n in range(len(jobs))]
 
     def certify(self, name: str) -> list[results.Problem]:

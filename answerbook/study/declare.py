@@ -105,7 +105,7 @@ class Study:
         tuning_seeds: those on which the knobs are chosen.
         budget: CPU seconds for all of it.
         plateau: how much better the first metric may still get on validation data from the third to the
-            fourth quarter of training, on average; more than that and twice its standard error is too much.
+            fourth quarter of training; too much is a mean above it that is no chance (three units or more).
     """
 
     question: str

@@ -9,6 +9,7 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ class Run:
 
         Args:
             n: number of examples.
-            size: of a batch; at most n.
+            size: of a batch; if n is smaller, every batch is all n.
             steps: number of batches, one optimizer step each.
             watch: the model, measured on validation data at 16 evenly spaced steps.
             key: what the order is for; arms with the same key, n, size and steps get the same order.
@@ -281,24 +282,23 @@ def _remember(place: tuple, thing) -> None:
     _memory[place] = thing
 
 
-class _limit:
-    """Raise TimeoutError in the block after so many seconds (only in a process's main thread)."""
+@contextmanager
+def _limit(seconds: float):
+    """Raise TimeoutError in the block after so many seconds; signals need a process's main thread."""
 
-    def __init__(self, seconds: float):
-        self.seconds = seconds if threading.current_thread() is threading.main_thread() else 0
+    def late(*_):
+        raise TimeoutError
 
-    def __enter__(self):
-        def late(*_):
-            raise TimeoutError
-
-        if self.seconds:
-            self.before = signal.signal(signal.SIGALRM, late)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds)
-
-    def __exit__(self, *_):
-        if self.seconds:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self.before)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _cpu_seconds() -> float:

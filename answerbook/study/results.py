@@ -17,7 +17,7 @@ import numpy as np
 from answerbook.run.digest import code_digest
 from answerbook.study.declare import Arm, Claim, Study, StudyError
 from answerbook.study.protocol import DIGITS, Job, load_study, run_job
-from answerbook.study.statistics import certification_seeds, interval, verdict, verdict_when
+from answerbook.study.statistics import certification_seeds, chance, interval, verdict, verdict_when
 
 TOLERANCE = 0.002  # between a recorded value and the same run on another processor
 
@@ -266,7 +266,7 @@ def fairness(study: Study, arms: dict[str, dict]) -> list[tuple[str, str]]:
             found.append(
                 (arm.name, f"arm {arm.name!r} has no validation curve; give run.batches watch=model")
             )
-        elif late.mean() > max(study.plateau, 2 * late.std(ddof=1) / len(late) ** 0.5):  # and not by chance
+        elif len(late) > 2 and late.mean() > max(study.plateau, chance(late)):
             text = f"arm {arm.name!r} still gains {late.mean():.4f} in the last quarter of its curve"
             why = "train longer, or claim about time: differs={'plateau': …}"
             found.append((arm.name, f"{text}; {why}"))

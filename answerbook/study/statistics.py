@@ -46,6 +46,12 @@ def interval(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return result.confidence_interval.low, result.confidence_interval.high
 
 
+def chance(values: np.ndarray) -> float:
+    """How large the mean of ``values`` (n,) may be by chance: half of Student's 95 % interval."""
+    n = len(values)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
 def verdict(low: float, high: float, threshold: float) -> str:
     """ "holds" above the threshold, "fails" (does not hold here) below it, otherwise "open"."""
     if low > threshold:
