@@ -53,6 +53,7 @@ VERDICTS = {
     "holds": Verdict("Holds", "✓", "Claims that hold"),
     "holds-when": Verdict("Holds when …", "≈", "Claims that hold under a condition"),
     "fails": Verdict("Does not hold here", "✗", "Claims that do not hold here"),
+    "open": Verdict("Open here", "?", "Claims that stay open here"),
 }
 
 
@@ -94,6 +95,7 @@ class Entry:
     anchor: str
     line: int
     snippets: list[tuple[str, int]] = field(default_factory=list)  # <topic>/<technique>, line
+    studies: list[tuple[str, int]] = field(default_factory=list)  # <topic>/<study>, line
     verdicts: list[tuple[str, str]] = field(default_factory=list)  # key of VERDICTS, text with the condition
 
 
@@ -146,6 +148,11 @@ class Page:
         """The snippets that it shows, with their lines."""
         return [shown for answer in self.answers for entry in answer.entries for shown in entry.snippets]
 
+    @property
+    def studies(self) -> list[tuple[str, int]]:
+        """The studies that it shows, with their lines."""
+        return [shown for answer in self.answers for entry in answer.entries for shown in entry.studies]
+
 
 @dataclass(frozen=True)
 class Snippet:
@@ -188,6 +195,19 @@ class Snippet:
 
 
 @dataclass(frozen=True)
+class Study:
+    """One study with its recorded result."""
+
+    name: str  # <topic>/<study>
+    digest: str  # of its code
+    result: dict | None  # as answerbook.study wrote it; None: never run
+
+    @property
+    def is_recorded(self) -> bool:
+        return bool(self.result) and self.result["digest"] == self.digest
+
+
+@dataclass(frozen=True)
 class Term:
     """One entry of docs/glossary.yml."""
 
@@ -207,6 +227,7 @@ class Book:
     questions: dict[int, Question]
     pages: list[Page]
     snippets: dict[str, Snippet]
+    studies: dict[str, Study]
     terms: list[Term]  # by the alphabet
     papers: dict[str, dict]
     corrections: dict[str, list[dict]]
@@ -233,6 +254,20 @@ class Book:
         found = {s: {n: q for n, q in self.answered.items() if q.section == s} for s in self.sections}
         return {section: some for section, some in found.items() if some}
 
+    @cached_property
+    def converted(self) -> set[str]:
+        """The topics whose effects are studies: there snippets carry neither verdict nor replication."""
+        return {name.split("/")[0] for name in self.studies}
+
+    def verdicts(self, entry: Entry) -> list[tuple[str, str]]:
+        """The verdicts of an entry, those of its studies among them: key of VERDICTS, text."""
+        found = list(entry.verdicts)
+        for name, _ in entry.studies:
+            if (study := self.studies.get(name)) and study.result:
+                claims = study.result["claims"].values()
+                found += [(claim["verdict"], VERDICTS[claim["verdict"]].name) for claim in claims]
+        return found
+
     def answer(self, number: int) -> Answer:
         """The answer to a question; an empty one if its page lacks it, which the checks name."""
         return self.answers.get(number) or Answer(number, "", "", "", 0, [])
@@ -250,6 +285,7 @@ def read_book(root: Path = ROOT) -> Book:
         questions,
         pages,
         read_snippets(root, pages),
+        _studies(root),
         _terms(root, problems),
         read_yaml(root, "docs/papers.yml")[0],
         read_yaml(root, "docs/corrections.yml")[0],
@@ -355,17 +391,18 @@ def _entries(answer: Answer, topic: str) -> Iterator[Entry]:
     """The claims of an answer; a listing or a verdict outside of one belongs to an entry without a title."""
     entry = Entry("", "", answer.line)
     for number, line in enumerate(answer.lines, answer.line):
-        if line.startswith("##") and (entry.snippets or entry.verdicts or entry.title):
+        if line.startswith("##") and (entry.snippets or entry.studies or entry.verdicts or entry.title):
             yield entry
         if match := ENTRY.match(line):
             entry = Entry(match[1], match[2], number)
         elif line.startswith("##"):
             entry = Entry("", "", number)
-        elif (match := PART.match(line)) and not re.match(r"q\d+", match[2]):
-            entry.snippets.append((f"{match[1]}/{match[2]}", number))
+        elif (match := PART.match(line)) and not re.match(r"q\d+|reading$", match[2]):
+            kind = entry.studies if match[2].startswith("study-") else entry.snippets
+            kind.append((f"{match[1]}/{match[2].removeprefix('study-')}", number))
         elif match := re.match(rf'!!! ({"|".join(VERDICTS)}) "(.*)"$', line):
             entry.verdicts.append((match[1], match[2].replace('\\"', '"')))
-    if entry.snippets or entry.verdicts or entry.title:
+    if entry.snippets or entry.studies or entry.verdicts or entry.title:
         yield entry
 
 
@@ -421,6 +458,18 @@ def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Sn
             replications.get(name),
             **place,
         )
+    return found
+
+
+def _studies(root: Path) -> dict[str, Study]:
+    found = {}
+    for path in sorted((root / "studies").glob("*/*.py")):
+        name = f"{path.parent.name}/{path.stem}"
+        try:
+            digest = code_digest(path.read_text())
+        except SyntaxError:
+            digest = ""
+        found[name] = Study(name, digest, _json(root, f"studies/{name}.json") or None)
     return found
 
 

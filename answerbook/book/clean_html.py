@@ -404,7 +404,7 @@ def _claim_index(chapters: list[Chapter], source: model.Book) -> str:
             for page in source.pages
             for answer in page.answers
             for entry in answer.entries
-            if entry.anchor in headings and key in [kind for kind, _ in entry.verdicts]
+            if entry.anchor in headings and key in [kind for kind, _ in source.verdicts(entry)]
         ]
         if found:
             lists.append(f'<h2 id="claims-{key}">{verdict.heading}</h2><ul>{"".join(found)}</ul>')

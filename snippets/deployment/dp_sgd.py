@@ -5,7 +5,6 @@ Abadi and others, CCS 2016. Digits, about 600 members, a tenth mislabeled; x (n,
 """
 
 import math
-
 import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
