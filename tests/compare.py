@@ -1,4 +1,4 @@
-"""Compare a snippet's output with the recorded one: words and integers exactly, decimals nearly."""
+"""Compare a snippet's run with the recorded one: words and integers exactly, decimals nearly."""
 
 import re
 
@@ -30,6 +30,18 @@ def difference(actual: str, expected: str, tolerance: float | None = None) -> st
             if abs(float(a) - float(b)) > allowed * (1 + 1e-6):
                 return f"{message}: {a} and {b} differ by more than {allowed:g}"
     return ""
+
+
+def deviation(actual: str, expected: str, tolerance: float | None = None) -> float:
+    """The largest difference of two outputs that agree in words, as a share of what is allowed."""
+    pairs = zip(NUMBER.findall(actual), NUMBER.findall(expected))
+    return max((abs(float(a) - float(b)) / (tolerance or _last_digit(b)) for a, b in pairs), default=0.0)
+
+
+def frame(svg: str) -> tuple[int, int]:
+    """What must agree about a figure on any machine: how many axes, and its shape in tenths."""
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    return len(re.findall(r'<g id="axes_\d+">', svg)), round(10 * width / height)
 
 
 def _last_digit(text: str) -> float:

@@ -23,14 +23,14 @@ from pathlib import Path
 
 CPU_SECONDS = 60  # the house limit for one snippet, on one core
 WALL_SECONDS = 300  # a sleeping process uses no CPU time; generous because machines are shared
-WORKERS = 2
+WORKERS = os.cpu_count() or 2
 PRELOAD = [
     "torch", "torch._dynamo", "torch.utils.flop_counter", "numpy", "matplotlib.pyplot",
     "scipy.ndimage", "scipy.signal", "sklearn.datasets", "sklearn.model_selection", "skimage.data",
 ]  # fmt: skip
 
-# One thread each: snippets run two at a time on two cores. Digits must not depend on it: `make
-# elsewhere` runs them with two threads and without the processor's vector instructions.
+# One thread each: as many snippets run at a time as there are cores. Digits must not depend on it:
+# `make elsewhere` runs them with two threads as well.
 THREADS = os.environ.get("SNIPPET_THREADS", "1")
 os.environ.update(OMP_NUM_THREADS=THREADS, MKL_NUM_THREADS=THREADS, OPENBLAS_NUM_THREADS=THREADS)
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", MPLBACKEND="svg")
@@ -124,6 +124,9 @@ def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) ->
     import matplotlib
     import matplotlib.pyplot as plt
     import torch
+    from scipy.linalg import LinAlgWarning
+    from scipy.optimize import OptimizeWarning
+    from sklearn.exceptions import ConvergenceWarning
 
     torch.set_num_threads(int(THREADS))
     # Same input, same bytes: no date, no version, ids from the name.
@@ -155,7 +158,9 @@ def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) ->
     code = 0
     try:
         with warnings.catch_warnings():
-            for category in (DeprecationWarning, FutureWarning):
+            # A fit that stopped before its end has digits that depend on the processor.
+            unfinished = ConvergenceWarning, LinAlgWarning, OptimizeWarning
+            for category in (DeprecationWarning, FutureWarning, *unfinished):
                 warnings.simplefilter("error", category)
             # The whole path: processes that the snippet spawns look for it from another folder.
             runpy.run_path(os.path.abspath("snippet.py"), run_name="__main__")

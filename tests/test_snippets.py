@@ -6,7 +6,7 @@ import statistics
 import sys
 
 import pytest
-from compare import difference
+from compare import difference, frame
 from pages import blocks
 from record import ROOT, existing_figures, snippet_names
 from snippet_functions import CHECKED, PLANTED
@@ -40,15 +40,9 @@ def test_block_prints_what_the_page_shows(block, runs):
     assert not message, f"{where}: {message}\nIf the new output is right, run `make record`."
     recorded = [path.read_text() for path in existing_figures(block.snippet)]
     drawn = [svg.decode() for svg in run.figures]
-    assert [_frame(svg) for svg in drawn] == [_frame(svg) for svg in recorded], (
+    assert [frame(svg) for svg in drawn] == [frame(svg) for svg in recorded], (
         f"{where}: draws other figures than those recorded; run `make record`"
     )
-
-
-def _frame(svg: str) -> tuple[int, int]:
-    """What must agree about a figure on any machine: how many axes, and its shape in tenths."""
-    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
-    return len(re.findall(r'<g id="axes_\d+">', svg)), round(10 * width / height)
 
 
 @pytest.mark.parametrize("name", snippet_names())
