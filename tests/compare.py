@@ -2,7 +2,8 @@
 
 import re
 
-NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]*\w)|(?<![\w.])-?\d+[eE][+-]?\d+(?!\w)")
+SIGN = r"(?<![\w.])[+-]?"  # a plus too: rounding turns -0.00 into +0.00
+NUMBER = re.compile(rf"{SIGN}\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]*\w)|{SIGN}\d+[eE][+-]?\d+(?!\w)")
 
 
 def difference(actual: str, expected: str, tolerance: float | None = None) -> str:

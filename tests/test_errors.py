@@ -257,6 +257,8 @@ def test_snippet_that_prints_something_else():
     assert "prints 2 lines, the page shows 1" in difference("a\nb\n", "a\n")
     assert "differ by more than 1e-07" in difference("1.4e-06", "1.2e-06")
     assert difference("-0.50", "0.50") != ""
+    assert difference("gain +0.00", "gain -0.00") == difference("gain -0.01", "gain +0.00") == ""
+    assert difference("gain +0.50", "gain -0.50") != ""
     assert difference("version 1.2.3", "version 1.2.4") != ""
 
 
