@@ -37,7 +37,7 @@ ifdef TORCH
 	$(PYTHON) -m venv .venv-$(TORCH)
 	.venv-$(TORCH)/bin/python -m $(PIP_INSTALL) $(LOCKED) requirements.lock
 	.venv-$(TORCH)/bin/python -m $(PIP_INSTALL) torch==$(TORCH)
-	.venv-$(TORCH)/bin/python -m answerbook elsewhere --here $(ONLY)
+	.venv-$(TORCH)/bin/python -m answerbook elsewhere --only "as it is" $(ONLY)
 else
 	$(BOOK) elsewhere $(ONLY)
 endif

@@ -52,9 +52,9 @@ def test(args) -> int:
 
 def elsewhere(args) -> int:
     """Run all snippets and labs as other processors compute; the outputs must agree."""
-    from answerbook.audits.elsewhere import main
+    from answerbook.audits.elsewhere import try_all
 
-    return main(args.names)
+    return try_all(args.names, args.only, args.keep)
 
 
 def lock(args) -> None:
@@ -121,6 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if verb in (record, replicate):
             one.add_argument("--all", action="store_true", help="also what did not change")
+        if verb is elsewhere:
+            one.add_argument("--only", action="append", metavar="KIND", help="this kind of processor")
+            one.add_argument("--keep", type=Path, metavar="FOLDER", help="write there what each run printed")
         if verb is build:
             one.add_argument("--site", type=Path, help="folder to build into (site/)")
         if verb is lock:

@@ -26,7 +26,7 @@ for k, seed in enumerate(seeds):
     x_test, y_test = sample(5000, 5000)  # accuracy = balanced accuracy
     for i, n in enumerate(counts):
         for j, ratio in enumerate(ratios):
-            model = LogisticRegression().fit(*sample(n, n * ratio))
+            model = LogisticRegression(tol=1e-6).fit(*sample(n, n * ratio))
             log_odds = torch.tensor(model.decision_function(x_test))
             for score, cut in ((fixed, 0.0), (moved, -torch.tensor(ratio).log())):
                 score[i, j, k] = ((log_odds > cut) == y_test).double().mean()

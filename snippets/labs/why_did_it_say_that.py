@@ -260,7 +260,8 @@ def rank_correlation(m, n):
 
 
 def hits(m, window):  # shares of peaks in the shape's and in the mark's window (2,)
-    peak = m.flatten(1).argmax(1)[:, None, None].expand(-1, 2, 1)
+    m = m.flatten(1).round(decimals=9)  # equal pixels of an enlarged map stay equal
+    peak = m.argmax(1)[:, None, None].expand(-1, 2, 1)
     return window.flatten(2).gather(2, peak)[:, :, 0].double().mean(0)
 
 
