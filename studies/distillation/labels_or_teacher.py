@@ -72,9 +72,9 @@ def soft_loss(student, teacher, T):
     return T**2 * F.kl_div((student / T).log_softmax(1), target, reduction="batchmean")
 
 
-def distilled(run, data, lr, alpha, T, hint=0.0):
+def distilled(run, data, lr, decay, alpha_T, hint=0.0):
     """Labels and soft targets on the teacher's own images; with ``hint``, its feature maps too."""
-    x, y = data.train
+    (x, y), (alpha, T) = data.train, alpha_T
     teacher, model = teacher_of(run, data), run.initialize(lambda: network(4))
     regressor = run.initialize(lambda: nn.Conv2d(4, 32, 1), key="regressor") if hint else None
     with torch.no_grad():
@@ -89,16 +89,16 @@ def distilled(run, data, lr, alpha, T, hint=0.0):
             total = total + hint * F.mse_loss(guess, maps[index]) / maps.var()
         return total
 
-    return train(run, model, len(y), loss, lr, regressor=regressor)
+    return train(run, model, len(y), loss, lr, decay, regressor)
 
 
-def hinted(run, data, lr, T, hint):
-    return distilled(run, data, lr, 0.5, T, hint)
+def hinted(run, data, lr, decay, hint):
+    return distilled(run, data, lr, decay, [0.5, 5.0], hint)
 
 
-def unlabeled_distilled(run, data, lr, weight, T):
+def unlabeled_distilled(run, data, lr, decay, weight_T):
     """Labels, and soft targets on images without labels."""
-    (x, y), (more, _) = data.train, data.unlabeled
+    (x, y), (more, _), (weight, T) = data.train, data.unlabeled, weight_T
     teacher, model = teacher_of(run, data), run.initialize(lambda: network(4))
     with torch.no_grad():
         soft = teacher(more)
@@ -107,7 +107,7 @@ def unlabeled_distilled(run, data, lr, weight, T):
         own = F.cross_entropy(model(x[index]), y[index])
         return own + weight * soft_loss(model(more[extra]), soft[extra], T)
 
-    return train(run, model, len(y), loss, lr)
+    return train(run, model, len(y), loss, lr, decay)
 
 
 def pseudo_labels(run, data, labeler, lr, weight, decay):
@@ -134,7 +134,7 @@ def own_guesses(run, data, lr, weight, decay):
     return pseudo_labels(run, data, labeler, lr, weight, decay)
 
 
-RATES, TEMPERATURES, DECAYS = [0.015, 0.04], [2.0, 5.0, 10.0], [0.1, 0.3, 1.0]
+RATES, DECAYS = [0.015, 0.04], [0.1, 0.3, 1.0]
 TUNED = "Weight decay and label smoothing, tuned as hard, regularize as much."
 PSEUDO = {"lr": RATES, "weight": [0.5, 2.0], "decay": DECAYS}
 
@@ -147,14 +147,14 @@ STUDY = Study(
             {"lr": [0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.06, 0.08]},
         ),
         Arm("tuned labels", labels, {"lr": RATES, "decay": DECAYS, "smoothing": [0.0, 0.1]}),
-        Arm("distilled", distilled, {"lr": RATES, "alpha": [0.5, 1.0], "T": TEMPERATURES}),
-        Arm("distilled, hints", hinted, {"lr": RATES, "T": [2.0, 5.0], "hint": [0.1, 0.3, 1.0]}),
+        Arm("distilled", distilled, {"lr": RATES, "decay": DECAYS, "alpha_T": [[0.5, 2.0], [1.0, 5.0]]}),
+        Arm("distilled, hints", hinted, {"lr": RATES, "decay": DECAYS, "hint": [0.1, 1.0]}),
         Arm("own pseudo-labels", own_guesses, PSEUDO),
         Arm("teacher's pseudo-labels", teacher_guesses, PSEUDO),
         Arm(
             "distilled, unlabeled",
             unlabeled_distilled,
-            {"lr": RATES, "weight": [0.5, 2.0], "T": TEMPERATURES},
+            {"lr": RATES, "decay": DECAYS, "weight_T": [[0.5, 2.0], [2.0, 5.0]]},
         ),
     ],
     claims=[
@@ -229,7 +229,7 @@ STUDY = Study(
             metric="accuracy",
             margin=0.01,
             skeptic="More images regularize, whoever labels them.",
-            refutes="Self-training needs no larger teacher.",
+            refutes="A larger teacher is what makes images without labels useful.",
         ),
         Claim(
             "hints-help",
