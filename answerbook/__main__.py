@@ -1,6 +1,7 @@
 """``python -m answerbook VERB``: every tool of the book, each verb with one line of help."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def replicate(args) -> int:
     from answerbook.run.replicate import replicate
 
     return replicate(args.names, args.all)
+
+
+def study(args) -> int:
+    """Certify the studies whose code changed: tune, pair, measure, decide."""
+    from answerbook.study import command, results, simulate
+
+    if args.power:
+        simulate.write(ROOT)
+        return 0
+    if args.figures:
+        command.draw(args.names)
+        return 0
+    failed = command.certify(args.names, args.again, args.quick, args.jobs)
+    failed = failed or [str(problem) for problem in results.check(ROOT, command.select(ROOT, args.names))]
+    print("\n".join(failed), file=sys.stderr)
+    return int(bool(failed))
 
 
 def test(args) -> int:
@@ -106,7 +123,7 @@ VERBS = [
     successors,
     fgsm_model,
 ]
-NAMED = (record, replicate, test, elsewhere)  # take names of topics or snippets
+NAMED = (record, replicate, study, test, elsewhere)  # take names of topics or snippets
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,6 +138,14 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if verb in (record, replicate):
             one.add_argument("--all", action="store_true", help="also what did not change")
+        if verb is study:
+            one.add_argument("--again", action="store_true", help="on new seeds although nothing changed")
+            one.add_argument(
+                "--quick", action="store_true", help="each once with a few steps; writes nothing"
+            )
+            one.add_argument("--figures", action="store_true", help="draw from the results; runs nothing")
+            one.add_argument("--power", action="store_true", help="simulate the verdicts: studies/power.json")
+            one.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
         if verb is elsewhere:
             one.add_argument("--only", action="append", metavar="KIND", help="this kind of processor")
             one.add_argument("--keep", type=Path, metavar="FOLDER", help="write there what each run printed")
@@ -135,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(trouble, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; recorded files are as they were", file=sys.stderr)
+        print("stopped; recorded files are as they were, the same command goes on", file=sys.stderr)
         return 130
 
 

@@ -8,11 +8,9 @@ the date of the run through SHA-256, so nobody picks them. The claim holds where
 import datetime
 import hashlib
 import json
-import platform
 import re
 import statistics
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from answerbook.model import (
@@ -25,6 +23,7 @@ from answerbook.model import (
 )
 from answerbook.project import ROOT, locked, replace
 from answerbook.run import runner
+from answerbook.run.environment import environment
 from answerbook.run.record import select_names
 
 CPU_SECONDS = 120  # fresh seeds may take a little longer than the recorded ones
@@ -34,17 +33,6 @@ def offsets(date: str) -> list[int]:
     """``RUNS`` offsets between 1,000 and a million that follow from the date alone."""
     digests = [hashlib.sha256(f"{date} {number}".encode()).digest() for number in range(RUNS)]
     return [1000 + int.from_bytes(value[:8], "big") % 999_000 for value in digests]
-
-
-def environment() -> dict[str, str]:
-    """The versions and the processor that a run used."""
-    cpuinfo = Path("/proc/cpuinfo")  # Linux
-    found = cpuinfo.exists() and re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
-    return {
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "cpu": found[1] if found else platform.processor() or platform.machine(),
-    }
 
 
 def run_on_fresh_seeds(snippet: Snippet, date: str) -> tuple[dict, list[str]]:

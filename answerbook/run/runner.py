@@ -67,7 +67,7 @@ def _start():
     return context
 
 
-def _context():
+def context():
     """The server that the sources' processes are forked from; only it sees ``ENVIRONMENT``."""
     with _starting:  # two threads that change the environment at once would not leave it as it was
         return _start()
@@ -125,7 +125,7 @@ def run(
     try:
         (folder / "empty").mkdir()
         (folder / "empty" / "snippet.py").write_text(source)
-        process = _context().Process(target=_child, args=(str(folder), name, cpu_limit, seed_offset))
+        process = context().Process(target=_child, args=(str(folder), name, cpu_limit, seed_offset))
         process.start()
         process.join(wall_limit)
         timed_out = process.is_alive()

@@ -5,13 +5,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from answerbook.project import Trouble
+
 ASPECTS = ("start", "batches", "steps", "plateau", "grid")  # what arms share unless one says why not
 MIN_PAIRS = 10
 MAX_BUDGET = 600  # CPU seconds
 DIRECTIONS = {"larger": 1.0, "smaller": -1.0}  # which values of a metric are better
 
 
-class StudyError(Exception):
+class StudyError(Trouble):
     """A study that cannot be run as it is; the message names its file and the remedy in one line."""
 
 
