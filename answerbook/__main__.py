@@ -54,9 +54,13 @@ def study(args) -> int:
     if args.figures:
         command.draw(args.names)
         return 0
-    failed = command.certify(args.names, args.again, args.quick, args.jobs)
-    failed = failed or [str(problem) for problem in results.check(ROOT, command.select(ROOT, args.names))]
-    print("\n".join(failed), file=sys.stderr)
+    if args.repeat:
+        failed = command.repeat(args.names, args.share, args.jobs)
+    else:
+        failed = command.certify(args.names, args.again, args.quick, args.jobs)
+        failed = failed or [*map(str, results.check(ROOT, command.select(ROOT, args.names)))]
+    for line in failed:
+        print(line, file=sys.stderr)
     return int(bool(failed))
 
 
@@ -115,6 +119,7 @@ VERBS = [
     pages,
     record,
     replicate,
+    study,
     test,
     elsewhere,
     lock,
@@ -126,8 +131,19 @@ VERBS = [
 NAMED = (record, replicate, study, test, elsewhere)  # take names of topics or snippets
 
 
+def _share(text: str) -> tuple[int, int]:
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError
+    return number, count
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="answerbook", description="The tools of the CNN Answer Book.")
+    parser = argparse.ArgumentParser(
+        prog="python -m answerbook",
+        description="The tools of the CNN Answer Book.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=15, width=110),
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for verb in VERBS:
         one = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
@@ -142,6 +158,10 @@ def main(arguments: list[str] | None = None) -> int:
             one.add_argument("--again", action="store_true", help="on new seeds although nothing changed")
             one.add_argument(
                 "--quick", action="store_true", help="each once with a few steps; writes nothing"
+            )
+            one.add_argument("--repeat", action="store_true", help="run all recorded pairs again and compare")
+            one.add_argument(
+                "--share", type=_share, default=(1, 1), help="with --repeat: 2/4, the second of four"
             )
             one.add_argument("--figures", action="store_true", help="draw from the results; runs nothing")
             one.add_argument("--power", action="store_true", help="simulate the verdicts: studies/power.json")

@@ -108,7 +108,7 @@ def listing(snippet: Snippet, claim: Claim | None) -> str:
     )
 
 
-WORDS_A_MINUTE = 200  # of a technical text
+WORDS_A_MINUTE = 150  # slowly: formulas and tables take their time
 
 
 def reading_line(page: Page) -> str:
@@ -126,14 +126,15 @@ def reading_line(page: Page) -> str:
     if studies:
         runs = f"{studies} stud{'y' if studies == 1 else 'ies'} and {runs}"
     return (
-        f'<p class="meta reading" markdown>In {_minutes(first)}: the short answers, wrong answers and follow-ups of '
-        f"{questions}. In {_minutes(before / WORDS_A_MINUTE)}: the answers too. In an evening: the evidence, with "
+        f'<p class="meta reading" markdown>**{_minutes(first)}:** the short answers, wrong answers and follow-ups of '
+        f"{questions}. **{_minutes(before / WORDS_A_MINUTE)}:** all of the answers. **An evening:** the evidence too, "
         f"{_minutes(evidence / WORDS_A_MINUTE)} of text around {runs} to run.</p>"
     )
 
 
 def _words(markdown: str) -> int:
-    return len(re.sub(r"\$\$.*?\$\$|<[^>]*>|\([^)\s]*\)|--8<--.*", " ", markdown, flags=re.DOTALL).split())
+    text = re.sub(r"^--8<--.*$", " ", markdown, flags=re.MULTILINE)
+    return len(re.sub(r"<[^>]*>|\]\([^)\s]*\)", " ", text).split())
 
 
 def _minutes(minutes: float) -> str:

@@ -154,6 +154,9 @@ def _check_questions(book: Book) -> Iterator[Problem]:
                 message = f"write the anchor as {{ #q{answer.number} }}, not #{answer.anchor}"
                 yield Problem(page.file, answer.line, message)
             yield from _check_form(answer, question, book)
+        reading = f'--8<-- "parts/{Path(page.file).stem}.md:reading"'
+        if page.answers and reading not in page.lines:
+            yield Problem(page.file, 1, f"write this line before the first question: {reading}")
         for number, question in book.questions.items():
             if page.file == f"docs/{question.page}" and number not in seen:
                 yield Problem(page.file, 1, f"question {number} ({question.title}) is missing on its page")

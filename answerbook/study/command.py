@@ -11,8 +11,10 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 from answerbook.pages.studies import verdict_text
@@ -139,7 +141,7 @@ def _end_with_parent() -> None:
 
 
 def certify(names: list[str], again: bool, is_quick: bool, jobs: int, root: Path = ROOT) -> list[str]:
-    """Run what the names select; a line for each that failed.
+    """Certify what the names select; a line for each that failed.
 
     Args:
         names: <topic>/<study>, or <topic> for all of it; empty: all studies.
@@ -154,11 +156,33 @@ def certify(names: list[str], again: bool, is_quick: bool, jobs: int, root: Path
     selected = select(root, names)
     chosen = selected if again or is_quick else due(root, selected)
     print(f"{len(chosen)} of {len(selected)} studies to run", flush=True)
+    with working(jobs) as pool:
+        return run(root, chosen, pool, is_quick)
+
+
+def repeat(names: list[str], share: tuple[int, int], jobs: int, root: Path = ROOT) -> list[str]:
+    """Run all recorded pairs again; a line for each value that does not come again.
+
+    ``share`` (i, n) takes of the selected studies each n-th, from the i-th on, so that n machines share them.
+    """
+    chosen = select(root, names)[share[0] - 1 :: share[1]]
+    with working(jobs) as pool:
+        one, found = Runner(root, pool), []
+        for name in chosen:
+            found += map(str, results.repeat(root, name, one.run_all))
+            shutil.rmtree(one.kept(name).parent, ignore_errors=True)
+    print(f"{len(chosen)} studies repeated: {', '.join(chosen) or 'none'}", flush=True)
+    return found
+
+
+@contextmanager
+def working(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of workers that ends with the block, also at Ctrl+C."""
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background ignores them
         signal.signal(number, signal.default_int_handler)
     pool = workers(jobs)
     try:
-        return run(root, chosen, pool, is_quick)
+        yield pool
     finally:
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)

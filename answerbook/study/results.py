@@ -361,31 +361,46 @@ def line_of(path: Path, needle: str) -> int:
     return next((number for number, line in enumerate(lines, 1) if needle in line), 1)
 
 
-def repeat_pair(root: Path, name: str, index: int, tolerance: float = TOLERANCE) -> list[Problem]:
-    """Run one recorded pair again: the two arms of a claim on one unit.
+def repeat(
+    root: Path, name: str, run_all: Callable, arms: Sequence[str] = (), numbers: Sequence[int] = ()
+) -> list[Problem]:
+    """Run recorded pairs again with the knobs that were chosen; the values must come again.
 
     Args:
         root: of the repository.
         name: ``<topic>/<study>``; its recorded result is of its present code.
-        index: any integer >= 0; it counts through the claims, and then through the units.
-        tolerance: largest difference to a recorded value.
+        run_all: as for :func:`certify`.
+        arms, numbers: which arms on which units, by their place in the result; empty: all.
 
     Returns:
-        A problem for each value that did not come again.
+        A problem for each value that differs by more than ``TOLERANCE`` from the recorded one.
     """
     study, result, found = checked(root, name), read_result(root, name), []
-    claim = study.claims[index % len(study.claims)]
-    number = index // len(study.claims) % len(result["units"])
-    for arm in (claim.arm, claim.rival):
-        entry, unit = result["arms"][arm], result["units"][number]
-        record = run_job(Job(str(root), name, result["digest"], arm, unit, entry["chosen"], "test"))
+    plan = [(arm, n) for arm in arms or result["arms"] for n in numbers or range(len(result["units"]))]
+    jobs = [
+        Job(str(root), name, result["digest"], arm, result["units"][n], result["arms"][arm]["chosen"], "test")
+        for arm, n in plan
+    ]
+    for (arm, n), record in zip(plan, run_all("repetition", jobs), strict=True):
         for metric, value in record["values"].items():
-            old = entry["values"][metric][number]
-            if abs(value - old) > tolerance:
-                text = f"arm {arm!r}, {study.unit} {unit}: {metric} is {value}, recorded {old}"
+            old = result["arms"][arm]["values"][metric][n]
+            if abs(value - old) > TOLERANCE:
+                text = f"arm {arm!r}, {study.unit} {result['units'][n]}: {metric} is {value}, recorded {old}"
                 line = line_of(Path(root, "studies", f"{name}.json"), f'"{arm}"')
                 found.append(Problem(f"studies/{name}.json", line, f"{text}; find what is not seeded"))
     return found
+
+
+def repeat_pair(root: Path, name: str, index: int) -> list[Problem]:
+    """Run one recorded pair again: the two arms of a claim on one unit.
+
+    ``index`` is any integer >= 0; it counts through the claims, and then through the units.
+    """
+    study, result = checked(root, name), read_result(root, name)
+    claim = study.claims[index % len(study.claims)]
+    number = index // len(study.claims) % len(result["units"])
+    pair = [claim.arm, claim.rival]
+    return repeat(root, name, lambda _, jobs: [run_job(job) for job in jobs], pair, [number])
 
 
 def quick(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict]]) -> None:
