@@ -167,6 +167,14 @@ class Snippet:
     tolerance: float | None = None  # absolute, for the decimals of its output; None: one in the last digit
 
     @cached_property
+    def tree(self) -> ast.Module:
+        """Its code; empty if it does not parse."""
+        try:
+            return ast.parse(self.source)
+        except SyntaxError:
+            return ast.Module([], [])
+
+    @cached_property
     def digest(self) -> str:
         """Of its code; empty if it does not parse, and so belongs to no recording."""
         try:
@@ -181,14 +189,14 @@ class Snippet:
     @cached_property
     def summary(self) -> str:
         """The first sentence of its docstring."""
-        text = " ".join((ast.get_docstring(ast.parse(self.source)) or "").partition("\n\n")[0].split())
+        text = " ".join((ast.get_docstring(self.tree) or "").partition("\n\n")[0].split())
         found = re.match(r".+?[.!?](?=\s|$)|.+", text)
         return found[0] if found else ""
 
     @cached_property
     def imports(self) -> set[str]:
         """The top-level modules that it imports."""
-        nodes = list(ast.walk(ast.parse(self.source)))
+        nodes = list(ast.walk(self.tree))
         names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
         names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
         return {name.split(".")[0] for name in names}
