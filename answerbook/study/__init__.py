@@ -68,7 +68,7 @@ A study answers one question of a practitioner with all arms in one table. Its f
 What the machinery does with it (``python -m answerbook.study <topic>/<study>``):
 
 1. It checks the declaration: a rival and a skeptic for each claim, as many candidates for each arm,
-   at least 10 pairs.
+   at least 10 pairs, two tuning seeds (three to see a plateau missed before certification).
 2. It tries every candidate of every arm on the tuning seeds and takes the one with the best mean of the
    first metric on validation data. Arms that do not share start, batches and steps, and arms that are
    still learning, end it here, unless ``Arm(differs={aspect: why})`` says so; the table shows the reason.

@@ -47,11 +47,10 @@ class Runner:
         Raises:
             StudyError: a job fails, or the study has used up its CPU seconds.
         """
-        name, records, started = jobs[0].name, {}, time.monotonic()
+        name, started = jobs[0].name, time.monotonic()
         budget, before = results.load_study(self.root, name).budget, self.spent.get(name, 0.0)
-        paths = [
-            self.kept(name) / f"{hashlib.sha256(repr(job).encode()).hexdigest()[:20]}.json" for job in jobs
-        ]
+        folder = self.kept(name)
+        paths = [folder / f"{hashlib.sha256(repr(job).encode()).hexdigest()[:20]}.json" for job in jobs]
         records = {n: json.loads(path.read_text()) for n, path in enumerate(paths) if path.exists()}
         futures = {
             self.pool.submit(protocol.run_job, jobs[n]): n for n in range(len(jobs)) if n not in records

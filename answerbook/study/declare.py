@@ -1,6 +1,7 @@
 """What a study says before it runs: arms, claims with their margins, seeds and budget."""
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -170,6 +171,8 @@ class Study:
         if self.tuned and len(self.tuning_units) < 2:
             found.append(("tuning", f"knobs are chosen on tuning {self.unit}s; name at least two"))
         for arm in self.arms:
+            if json.loads(json.dumps(arm.candidates(), default=str)) != arm.candidates():
+                found.append((arm.name, f"arm {arm.name!r}: as knobs give numbers, texts or lists of them"))
             if wrong := set(arm.differs) - set(ASPECTS):
                 found.append((arm.name, f"differs: {min(wrong)!r} is none of {', '.join(ASPECTS)}"))
         for claim in self.claims:

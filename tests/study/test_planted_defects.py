@@ -235,6 +235,7 @@ def test_a_claim_left_out(toy):
     ("old", "new", "message"),
     [
         ("budget=60", "budget=601", "at most 600 CPU seconds"),
+        ("[-0.1, 0.1]", "[(0, 1), (1, 0)]", "arm 'large': as knobs give numbers, texts or lists of them"),
         ("budget=60", "budget=60, tuning_seeds=[7]", "tuning seeds; name at least two"),
         ("budget=60", "budget=60, pairs=9", "9 pairs; an interval needs at least 10"),
         ("    data=data,\n", "", "give either data and measure, or photographs"),
