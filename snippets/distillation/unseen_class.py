@@ -21,7 +21,7 @@ def network(channels):
     )
 
 
-def fit(model, x, targets, T, steps=600, lr=0.01):
+def fit(model, x, targets, T, steps=600, lr=0.03):
     """Match target probabilities (N, K) at temperature T."""
     optimizer = torch.optim.Adam(model.parameters(), lr)
     for _ in range(steps):
