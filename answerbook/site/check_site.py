@@ -16,7 +16,12 @@ import lxml.html
 from py_mini_racer import MiniRacer
 
 LOADED = {  # attributes that make a browser request something
-    "img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src", "link": "href",
+    "img": "src",
+    "script": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "link": "href",
 }
 REFUSAL = """
 function refusal(tex, displayMode) {
@@ -31,7 +36,9 @@ def check(site: Path) -> list[str]:
     files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
     anchors: dict[str, set[str]] = {}  # by page
     links: list[tuple[str, str, str, str]] = []  # with an anchor: page, address, target, anchor
-    good: set[tuple[str, str]] = set()  # links without one, by folder and address: the pages of a folder share most
+    good: set[tuple[str, str]] = (
+        set()
+    )  # links without one, by folder and address: the pages of a folder share most
     katex = MiniRacer()
     katex.eval((site / "assets/katex/katex.min.js").read_text())
     katex.eval(REFUSAL)
@@ -73,7 +80,10 @@ def _head(page) -> Iterator[str]:
         yield "no <title>; give the page a title in its front matter"
     if not page.xpath("string(//meta[@name='description']/@content)").strip():
         yield "no description; give the page one in its front matter"
-    levels = [int(node.tag[1]) for node in page.xpath("//article//*[self::h1 or self::h2 or self::h3 or self::h4 or self::h5]")]
+    levels = [
+        int(node.tag[1])
+        for node in page.xpath("//article//*[self::h1 or self::h2 or self::h3 or self::h4 or self::h5]")
+    ]
     if levels.count(1) != 1:
         yield f"{levels.count(1)} headings of level 1; write exactly one `# Title`"
     for above, below in zip(levels, levels[1:]):

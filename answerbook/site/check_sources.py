@@ -31,7 +31,13 @@ from answerbook.run import labs
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 PAPER = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\((https://(?:arxiv\.org|doi\.org)/[^)\s]+)\)")
-PARTS = ("wrong", "follow-ups", "breaks", "evidence", "sources")  # each an anchor #q<number>-<part>, in this order
+PARTS = (
+    "wrong",
+    "follow-ups",
+    "breaks",
+    "evidence",
+    "sources",
+)  # each an anchor #q<number>-<part>, in this order
 FEW, MANY = 3, 5  # related questions of one question
 LEAST = 2  # studies and snippets that an answer stands on
 
@@ -49,7 +55,7 @@ def check(book: Book) -> list[Problem]:
     used = Counter(name for page in book.pages for name, _ in page.snippets)
     for name, snippet in book.snippets.items():
         if used[name] != 1:
-            message = f"is on {used[name]} pages; show it on exactly one, by --8<-- \"{_part(name)}\""
+            message = f'is on {used[name]} pages; show it on exactly one, by --8<-- "{_part(name)}"'
             problems.append(Problem(f"snippets/{name}.py", 1, message))
         if name.split("/")[0] not in book.converted:
             problems += _check_replication(snippet)
@@ -197,7 +203,9 @@ def _check_entry(answer: Answer, entry: Entry, converted: bool) -> Iterator[Prob
     file, number = answer.file, answer.number
     if converted:
         if entry.verdicts:
-            message = "has a verdict written by hand; where effects are studies, verdicts come from their results"
+            message = (
+                "has a verdict written by hand; where effects are studies, verdicts come from their results"
+            )
             yield Problem(file, entry.line, message)
         if entry.anchor and not entry.anchor.startswith(f"q{number}-"):
             yield Problem(file, entry.line, f"give this heading an anchor {{ #q{number}-… }}")

@@ -70,4 +70,3 @@ def _policy(html: str) -> str:
     digests = (hashlib.sha256(script.encode()).digest() for script in dict.fromkeys(INLINE.findall(html)))
     hashes = "".join(f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return f'<meta http-equiv="Content-Security-Policy" content="{POLICY.format(hashes=hashes)}">'
-

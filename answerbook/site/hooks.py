@@ -77,7 +77,9 @@ def on_post_page(output, page, config):
 
 def _highlight(code, lexer, formatter):
     """Code as Pygments colors it: the same code the same way, so a third of a build is saved by remembering."""
-    options = [(name, value) for name, value in vars(formatter).items() if isinstance(value, str | int | None)]
+    options = [
+        (name, value) for name, value in vars(formatter).items() if isinstance(value, str | int | None)
+    ]
     told = [pygments.__version__, type(lexer).__name__, sorted(options), code]
     key = hashlib.sha256(repr(told).encode()).hexdigest()
     used[key] = colored.get(key) or pygments.highlight(code, lexer, formatter)

@@ -94,5 +94,7 @@ def _alone(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Trouble("site/: another build is writing it; wait until it has ended, then try again") from None
+            raise Trouble(
+                "site/: another build is writing it; wait until it has ended, then try again"
+            ) from None
         yield

@@ -57,4 +57,6 @@ def _verdict(snippet: Snippet, run: Run) -> str:
 
 
 def _summary(book: Book) -> str:
-    return f"{len(book.pages)} pages and {len(book.snippets)} snippets are in order; `make test` runs them all"
+    return (
+        f"{len(book.pages)} pages and {len(book.snippets)} snippets are in order; `make test` runs them all"
+    )

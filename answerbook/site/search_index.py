@@ -25,7 +25,9 @@ BOOSTS = {  # how much a whole section counts, by its location; 1 where nothing 
     r"^labs/": 0.5,  # a lab builds what an answer explains
 }
 LEFT_OUT = re.compile(r"#q\d+-sources$")
-LETTER = re.compile(r"\b([A-Za-z])-([A-Za-z]\w+)")  # U-Net, R-CNN: also searched in one word, as many type them
+LETTER = re.compile(
+    r"\b([A-Za-z])-([A-Za-z]\w+)"
+)  # U-Net, R-CNN: also searched in one word, as many type them
 UNTOLD = re.compile(  # not part of the text: the line below a question, the stamp below an output
     r"^Difficulty: .*? Techniques: .*? Short answer "
     r"|(?:Held on \d+ of \d+|Nothing is drawn at random).*?In the ledger ?"
@@ -90,4 +92,3 @@ def _in_words(formula: re.Match) -> str:
     """A formula in running text: as it is if it reads without being set, like ``n`` or ``k = 3``."""
     tex = formula[1] or formula[2]
     return tex if re.fullmatch(r"[a-zA-Z\d\s=<>+,.()-]+", tex) else "…"
-

@@ -1,9 +1,9 @@
-"""Distillation: SciPy's KL divergence, finite differences, scikit-learn and brute force."""
+"""Distillation: SciPy's KL divergence and entropy, finite differences, scikit-learn and plain loops."""
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.special import rel_entr, softmax
+from scipy.stats import entropy
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import log_loss
 
@@ -21,11 +21,8 @@ def distillation_loss(code):
         y = rng.integers(k, size=n)
         soft = rel_entr(softmax(v / T, 1), softmax(z / T, 1)).sum(1).mean()
         labels = log_loss(y, softmax(z, 1), labels=range(k))
-        student, teacher = (torch.tensor(u, requires_grad=True) for u in (z, v))
-        loss = code.distillation_loss(student, teacher, torch.tensor(y), T, alpha)
+        loss = code.distillation_loss(*map(torch.tensor, (z, v, y)), T, alpha)
         agree(loss, alpha * T * T * soft + (1 - alpha) * labels)
-        loss.backward()
-        assert teacher.grad is None
 
 
 def logits():
@@ -57,98 +54,107 @@ def matching_gradient(code):
         agree(1e10 * code.soft_gradient(z, v, 1e5), w.grad, 1e-4)
 
 
-# --- targets ---------------------------------------------------------------------------
+# --- the loop --------------------------------------------------------------------------
 
 
-def rivals(code):
-    for _ in range(10):
-        x, seen, z = torch.rand(12, 3, 3), torch.rand(20, 9), torch.randn(12, 5)
-        y, own = torch.arange(12) % 5, torch.arange(20) % 5
-        rival, second = code.rival(x, y, seen, own), code.second_choice(z, y)
-        for i in range(12):
-            others = [j for j in range(20) if own[j] != y[i]]
-            nearest = min(others, key=lambda j: (x[i].flatten() - seen[j]).square().sum().item())
-            assert rival[i] == own[nearest]
-            assert second[i] == max((k for k in range(5) if k != y[i]), key=lambda k: z[i, k].item())
+def loop(code):
+    """One epoch against the same steps with scikit-learn's and SciPy's loss in a plain loop."""
+    for T, alpha in ((1.0, 0.0), (4.0, 0.7), (8.0, 1.0)):
+        torch.manual_seed(1)
+        teacher = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4), torch.nn.Dropout(0.5))
+        student, twin = torch.nn.Linear(6, 4), torch.nn.Linear(6, 4)
+        twin.load_state_dict(student.state_dict())
+        loader = [(torch.randn(8, 6), torch.randint(4, (8,))) for _ in range(5)]
+        before = [t.clone() for t in teacher.state_dict().values()]
+        code.distill(student, teacher, loader, 2, lr=0.05, T=T, alpha=alpha)
+        assert all(torch.equal(t, u) for t, u in zip(teacher.state_dict().values(), before, strict=True))
+        assert all(t.grad is None for t in teacher.parameters())
+        still = teacher[0]  # running statistics are 0 and 1 as long as nobody trained it
+        optimizer = torch.optim.Adam(twin.parameters(), 0.05)
+        for x, y in loader * 2:
+            z, v = twin(x), still(x).detach() / (1 + 1e-5) ** 0.5
+            p, q = (v / T).softmax(1), (z / T).softmax(1)
+            soft = (p * (p.log() - q.log())).sum(1).mean()
+            truth = -z.log_softmax(1)[torch.arange(8), y].mean()
+            optimizer.zero_grad()
+            (alpha * T * T * soft + (1 - alpha) * truth).backward()
+            optimizer.step()
+        agree(student.weight, twin.weight)
+        agree(student.bias, twin.bias)
 
 
-def level(code):
-    for p in (torch.randn(50, 3, 10).softmax(2), torch.eye(10), torch.full((1, 10), 0.1)):
-        q = code.level(p)
-        agree(q.sum(-1), torch.ones(p.shape[:-1]))
-        agree(q.amax(-1), p.amax(-1))
-        assert (q.argmax(-1) == p.argmax(-1)).all()
-        assert (q.sort(-1).values[..., :9].std(-1) < 1e-12).all()
+def fit(code):
+    """A linear student with enough steps reaches its targets, at whatever temperature."""
+    torch.manual_seed(0)
+    x, targets = torch.eye(5), torch.randn(5, 3).softmax(1)
+    model = code.fit(torch.nn.Linear(5, 3), x, targets, 4.0, steps=800, lr=0.1)
+    agree((model(x) / 4).softmax(1), targets, 1e-2)
 
 
-def smooth(code):
-    z, y = torch.randn(40, 7), torch.randint(7, (40,))
-    for epsilon in (0.0, 0.1, 0.3, 1.0):
-        targets = code.smooth(F.one_hot(y, 7).double(), epsilon)
-        want = F.cross_entropy(z, y, label_smoothing=epsilon, reduction="none")
-        agree(F.cross_entropy(z, targets, reduction="none"), want)
+# --- a real network's targets ----------------------------------------------------------
 
 
-def confident_predictions():
+def preprocess(code):
+    """The middle square; a picture of that size is only scaled."""
     rng = np.random.default_rng(0)
-    for trial in range(40):
-        n, bins = rng.integers(1, 60), int(rng.integers(2, 20))
-        p = np.eye(5)[rng.integers(5, size=n)] if trial % 5 == 4 else rng.dirichlet(np.full(5, 0.4), n)
-        yield torch.tensor(p), torch.randint(5, (n,)), bins
+    for height, width in ((224, 224), (224, 300), (301, 224)):
+        picture = rng.integers(256, size=(height, width, 3), dtype=np.uint8)
+        small, x = code.preprocess(picture)
+        top, left = (height - 224) // 2, (width - 224) // 2
+        middle = picture[top : top + 224, left : left + 224]
+        assert (small == middle).all()
+        agree(x[0], middle.transpose(2, 0, 1) / 127.5 - 1)
+    assert code.preprocess(np.zeros((300, 451, 3), np.uint8))[1].shape == (1, 3, 224, 224)
 
 
-def ece(p, y, bins):
-    total = 0.0
-    for k in range(bins):
-        inside = [i for i, q in enumerate(p) if min(int(q.max() * bins), bins - 1) == k]
-        total += abs(sum(p[i].max() - (p[i].argmax() == y[i]).double() for i in inside)) / len(y)
-    return total
+def temperatures(code):
+    for z, _, T in logits():
+        p = code.soft_targets(z, T)
+        agree(p, softmax(z.numpy() / T, 1))
+        agree(code.effective_classes(p), np.exp(entropy(p.numpy(), axis=1)))
+    agree(code.effective_classes(torch.tensor([1.0, 0.0, 0.0])), 1.0)
 
 
-# --- features, rounds, networks side by side -------------------------------------------
+# --- rounds ----------------------------------------------------------------------------
 
 
-def attention(a):
-    """Image by image, place by place; nowhere active: nothing."""
-    flat = torch.zeros(*a.shape[:2], 16)
-    for i, j, place in np.ndindex(flat.shape):
-        flat[i, j, place] = sum(channel.flatten()[place] ** 2 for channel in a[i, j])
-    return flat / flat.square().sum(2, keepdim=True).sqrt().clamp(min=1e-12)
-
-
-def distill(code):
+def self_distill(code):
     for _ in range(4):
         x, new, target = torch.randn(30, 50), torch.randn(9, 50), torch.randn(30, 4)
-        w, U = torch.linalg.eigh(x @ x.T)
         fitted = target
         for rounds in range(1, 6):
             model = KernelRidge(alpha=20.0, kernel="linear").fit(x, fitted)
             fitted = model.predict(x)
-            agree(new @ x.T @ code.distill(w, U, target, rounds, 20.0), model.predict(new))
-
-
-def networks_share_nothing(code):
-    net, x = code.cnn(4, 3), torch.rand(5, 4, 8, 8)
-    for member in range(4):
-        changed = x.clone()
-        changed[:, member] += 1
-        moved = (net(changed) - net(x)).abs().amax((0, 2)) > 0
-        assert moved.tolist() == [m == member for m in range(4)]
+            for function in (code.self_distill, code.refit):
+                agree(new @ x.T @ function(x @ x.T, target, rounds, 20.0), model.predict(new))
 
 
 ORACLES = [
     Oracle(
-        "kl_div_arguments",
+        "distillation_loop",
         distillation_loss,
         defects=[
             Defect("alpha * T**2 * soft", "alpha * soft"),  # T^2 dropped
             Defect("alpha * T**2 * soft", "alpha * T * soft"),
             Defect("F.kl_div(log_q, p, reduction", "F.kl_div(p.log(), log_q.exp(), reduction"),  # swapped
             Defect("F.kl_div(log_q, p, reduction", "F.kl_div(log_q.exp(), p, reduction"),  # no log
-            Defect('p, reduction="batchmean")', 'p, reduction="mean")', where="distillation_loss"),
-            Defect("v.detach()", "v"),  # a gradient reaches the teacher
+            Defect('p, reduction="batchmean")', 'p, reduction="mean")'),
             Defect("(z / T).log_softmax(1)", "z.log_softmax(1)"),
             Defect("(1 - alpha) * F", "alpha * F"),
+        ],
+    ),
+    Oracle(
+        "distillation_loop",
+        loop,
+        defects=[
+            Defect("    teacher.eval()  #", "    teacher.train()  #"),
+            Defect("optimizer.zero_grad()", "pass"),
+            Defect(
+                "loss = distillation_loss(student(x), v, y, T, alpha)",
+                "loss = F.cross_entropy(student(x), y)",
+            ),
+            Defect("y, T, alpha)", "y)", where="distill"),
+            Defect("student.parameters(), lr", "student.parameters()"),
         ],
     ),
     Oracle(
@@ -166,71 +172,53 @@ ORACLES = [
         defects=[
             Defect("(T * len(z))", "len(z)"),
             Defect("(T * len(z))", "(T**2 * len(z))"),
-            Defect("(z / T).softmax(1) - (v / T)", "(v / T).softmax(1) - (z / T)"),
+            Defect("((z / T).softmax(1) - (v / T)", "((v / T).softmax(1) - (z / T)"),
         ],
     ),
     Oracle(
         "temperature_squared",
         matching_gradient,
         defects=[
-            Defect("u - u.mean(1, keepdim=True)", "u"),
-            Defect("u.mean(1, keepdim=True)", "u.mean(0, keepdim=True)"),
+            Defect("(z - z.mean(1, keepdim=True))", "z"),
+            Defect("v.mean(1, keepdim=True)", "v.mean(0, keepdim=True)"),
             Defect("(z.shape[1] * len(z))", "len(z)"),
         ],
     ),
     Oracle(
-        "soft_targets",
-        rivals,
+        "dark_knowledge",
+        preprocess,
         defects=[
-            Defect("y[:, None] == own", "y[:, None] != own"),
-            Defect("distance.argmin(1)", "distance.argmax(1)"),
-            Defect("-torch.inf", "0.0"),
+            Defect("top : top + side", "0 : side"),
+            Defect("left : left + side", "0 : side"),
+            Defect("/ 127.5 - 1", "/ 255"),
+            Defect("permute(2, 0, 1)", "permute(2, 1, 0)"),
         ],
     ),
     Oracle(
-        "absent_class",
-        level,
-        defects=[Defect("(1 - top) / 9", "(1 - top) / 10"), Defect("p == top, top,", "p == top, p.amax(),")],
-    ),
-    Oracle(
-        "label_smoothing_teacher",
-        smooth,
+        "dark_knowledge",
+        temperatures,
         defects=[
-            Defect("(1 - epsilon) * p", "p"),
-            Defect("epsilon / p.shape[-1]", "epsilon / (p.shape[-1] - 1)"),
+            Defect("(logits / T)", "(logits * T)"),
+            Defect(".sum(-1).exp()", ".sum(-1)"),
+            Defect("entr(p).sum(-1)", "entr(p).sum()"),
         ],
-    ),
-    Oracle(
-        "same_images",
-        function="ece",
-        reference=ece,
-        cases=confident_predictions,
-        defects=[
-            Defect(".abs().sum() / len(y)", ".sum().abs() / len(y)"),
-            Defect(".long().clamp", ".round().long().clamp"),
-        ],
-    ),
-    Oracle(
-        "feature_distillation",
-        function="attention",
-        reference=attention,
-        cases=lambda: [(torch.randn(3, 2, 5, 4, 4),), (torch.zeros(1, 1, 2, 4, 4),)],
-        defects=[Defect("a.square()", "a"), Defect(".sum(-3)", ".sum(-3).sqrt()")],
     ),
     Oracle(
         "self_distillation",
-        distill,
+        self_distill,
         defects=[
             Defect("** (rounds - 1)", "** rounds"),
             Defect("(w / (w + ridge)) **", "(1 / (w + ridge)) **"),
+            Defect("targets = K @ a", "targets = a"),
         ],
     ),
     Oracle(
-        ["absent_class", "label_smoothing_teacher", "same_images", "teacher_strength"],
-        networks_share_nothing,
+        "unseen_class",
+        fit,
         defects=[
-            Defect("10 * M, 4, groups=M", "10 * M, 4"),
-            Defect("nn.Unflatten(1, (M, 10))", "nn.Unflatten(1, (M, 10)), nn.Softmax(1)"),
+            Defect("model(x[i]) / T", "model(x[i])"),
+            Defect("optimizer.zero_grad()", "pass"),
+            Defect("targets[i])", "targets)", crashes=ValueError),
         ],
     ),
 ]

@@ -92,7 +92,9 @@ def test_folded_code_opens_where_a_link_leads_into_it(open_page, address, site):
             expect(page.locator("details.code .language-python").first).to_be_visible()
 
 
-@pytest.mark.parametrize("name", ["index.html", "efficiency/gpus.html", "practice.html", "labs/shrink_a_cnn.html"])
+@pytest.mark.parametrize(
+    "name", ["index.html", "efficiency/gpus.html", "practice.html", "labs/shrink_a_cnn.html"]
+)
 def test_tab_key_walks_through_the_page(open_page, address, name):
     """From the link to the content on, in the order of the page, to everything that can be operated or
     scrolled; each stop is seen, and the last one leads out of the page."""

@@ -14,7 +14,9 @@ from tests.browsing import PHONE
 EXPLORABLES = {  # name: page
     name: path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
     for path in sorted((ROOT / "docs").rglob("*.md"))
-    for name in re.findall(r'^<div class="explorable" data-explorable="([\w-]+)"', path.read_text(), re.MULTILINE)
+    for name in re.findall(
+        r'^<div class="explorable" data-explorable="([\w-]+)"', path.read_text(), re.MULTILINE
+    )
 }
 
 
@@ -91,7 +93,10 @@ def operate(open_page, address):
 
 
 def test_nms_needs_the_threshold_and_the_scores(operate):
-    assert operate("nms") == "3 of 10 boxes kept: 2 of 3 people, 0 duplicates, 1 false alarm. Lost: the middle person."
+    assert (
+        operate("nms")
+        == "3 of 10 boxes kept: 2 of 3 people, 0 duplicates, 1 false alarm. Lost: the middle person."
+    )
     assert "3 of 3 people, 1 duplicate, 1 false alarm" in operate("nms", IoU_threshold=0.55)
     assert "One box for each person." in operate("nms", Lowest_score=0.5)
 
@@ -111,7 +116,9 @@ def test_anchors_fit_as_the_page_says(operate):
 def test_convolution_leaves_out_what_the_page_says(operate):
     words = operate("convolution")
     assert "= 3, so 3 × 3 outputs" in words and "row and column 8 are read by no output" in words
-    assert "= 3, so 3 × 3 outputs. The marked one reads 9 inputs. Every" in operate("convolution", Input_size_H=7)
+    assert "= 3, so 3 × 3 outputs. The marked one reads 9 inputs. Every" in operate(
+        "convolution", Input_size_H=7
+    )
     assert "no output" in operate("convolution", Input_size_H=3, Kernel_k=5)
 
 
@@ -119,7 +126,11 @@ def test_boxes_can_be_dragged(open_page, address):
     page = open_page(f"{address}/{EXPLORABLES['iou']}", viewport=PHONE, has_touch=True)
     box = page.locator("[data-explorable=iou]")
     result = box.locator(".result")
-    presets = {"A third to the right": "IoU 0.50", "A quarter inside": "IoU 0.25", "Apart": "IoU 0.00, at any"}
+    presets = {
+        "A third to the right": "IoU 0.50",
+        "A quarter inside": "IoU 0.25",
+        "Apart": "IoU 0.00, at any",
+    }
     for label, iou in presets.items():
         box.get_by_role("button", name=label).tap()
         expect(result).to_contain_text(iou)
@@ -147,7 +158,9 @@ def test_quantization_shows_what_the_page_says(operate):
 
 def test_receptive_field_shows_what_the_page_says(operate):
     assert operate("receptive-field").startswith("Receptive field 18 px, a new unit every 4 px, 4 units.")
-    assert "only 7 of these 13: dilation or stride leaves gaps" in operate("receptive-field", Start_from="gaps")
+    assert "only 7 of these 13: dilation or stride leaves gaps" in operate(
+        "receptive-field", Start_from="gaps"
+    )
     assert "field 15 px, a new unit every 1 px" in operate("receptive-field", Start_from="dilated")
     words = operate("receptive-field", Start_from="pooled", Input=8)
     assert words == "Layer 4 does not fit: its kernel spans 2 units, its input has 1."

@@ -102,10 +102,17 @@ def test_iou_is_the_snippets_and_giou_counts_pixels(arithmetic):
 
     x = torch.arange(20) + 0.5  # centers of pixels
     masks = [
-        ((x > c[:, 0, None]) & (x < c[:, 2, None]))[:, :, None] & ((x > c[:, 1, None]) & (x < c[:, 3, None]))[:, None]
-        for c in (a[:400], b[:400], torch.cat([torch.minimum(a, b)[:400, :2], torch.maximum(a, b)[:400, 2:]], 1))
+        ((x > c[:, 0, None]) & (x < c[:, 2, None]))[:, :, None]
+        & ((x > c[:, 1, None]) & (x < c[:, 3, None]))[:, None]
+        for c in (
+            a[:400],
+            b[:400],
+            torch.cat([torch.minimum(a, b)[:400, :2], torch.maximum(a, b)[:400, 2:]], 1),
+        )
     ]  # each (400, 20, 20)
-    inter, union, hull = ((m.sum((1, 2)).double()) for m in (masks[0] & masks[1], masks[0] | masks[1], masks[2]))
+    inter, union, hull = (
+        (m.sum((1, 2)).double()) for m in (masks[0] & masks[1], masks[0] | masks[1], masks[2])
+    )
     expected = (inter / union - (hull - union) / hull).tolist()
     assert same(arithmetic("iou", "giou", fixtures[:400]), expected)
     defect = ("(whole - union) / whole", "(whole - union) / union")
@@ -206,7 +213,11 @@ def test_affine_map_is_the_snippets(arithmetic):
     fixtures = [[x, *setting] for setting in settings for x in values.tolist()]
     expected = [q for setting in settings for q in snippet.quantize(values, *setting).tolist()]
     assert arithmetic("quantization", "quantize", fixtures) == expected
-    for defect in [("up % 2 ? up - 1 : up", "up"), ("round(x / s) + z, qmin", "round(x / s + z), qmin"), ("qmin), qmax)", "qmin), qmax + 1)")]:
+    for defect in [
+        ("up % 2 ? up - 1 : up", "up"),
+        ("round(x / s) + z, qmin", "round(x / s + z), qmin"),
+        ("qmin), qmax)", "qmin), qmax + 1)"),
+    ]:
         assert arithmetic("quantization", "quantize", fixtures, defect) != expected, defect
     fixtures = [[q, s, z] for s, z, *_ in settings for q in range(-20, 20)]
     expected = [snippet.dequantize(*one) for one in fixtures]
@@ -231,20 +242,33 @@ def expected_errors(x: torch.Tensor, bits: int, symmetric: bool, clip: float) ->
     free = snippet.quantize(x, s, z, -(10**9), 10**9)
     clipped = (free < qmin) | (free > qmax)
     parts = [((y - x).square() * mask).mean().item() for mask in (~clipped, clipped)]
-    return [{"s": s, "z": z, "qmin": qmin, "qmax": qmax},
-            [*parts, clipped.double().mean().item(), sqnr(x[None], y[None]).item()]]
+    return [
+        {"s": s, "z": z, "qmin": qmin, "qmax": qmax},
+        [*parts, clipped.double().mean().item(), sqnr(x[None], y[None]).item()],
+    ]
 
 
 def test_quantization_errors_are_the_snippets(arithmetic):
-    settings = [(x, b, sym, clip) for x in quantized_tensors() for b in (2, 3, 4, 8) for sym in (True, False) for clip in (0.1, 0.45, 1)]
+    settings = [
+        (x, b, sym, clip)
+        for x in quantized_tensors()
+        for b in (2, 3, 4, 8)
+        for sym in (True, False)
+        for clip in (0.1, 0.45, 1)
+    ]
     grids, expected = zip(*[expected_errors(*setting) for setting in settings])
     found = arithmetic("quantization", "grid", [[x.tolist(), *rest] for x, *rest in settings])
-    assert same([list(one.values()) for one in found], [[g["s"], g["z"], g["qmin"], g["qmax"]] for g in grids])
+    assert same(
+        [list(one.values()) for one in found], [[g["s"], g["z"], g["qmin"], g["qmax"]] for g in grids]
+    )
     fixtures = [[x.tolist(), grid] for (x, *_), grid in zip(settings, grids)]
 
     def agrees(defect=None):
         names = ("rounding", "clipping", "clipped", "sqnr")
-        return same([[one[n] for n in names] for one in arithmetic("quantization", "errors", fixtures, defect)], list(expected))
+        return same(
+            [[one[n] for n in names] for one in arithmetic("quantization", "errors", fixtures, defect)],
+            list(expected),
+        )
 
     assert agrees()
     assert not agrees(("code > qmax", "code >= qmax"))
@@ -259,7 +283,9 @@ def test_quantization_errors_are_the_snippets(arithmetic):
 
 def test_best_range_is_the_best_of_all(arithmetic):
     cases = [(x, b, sym) for x in quantized_tensors() for b in (2, 4) for sym in (True, False)]
-    best = [max(range(100, 9, -1), key=lambda c: expected_errors(x, b, sym, c / 100)[1][3]) for x, b, sym in cases]
+    best = [
+        max(range(100, 9, -1), key=lambda c: expected_errors(x, b, sym, c / 100)[1][3]) for x, b, sym in cases
+    ]
     fixtures = [[x.tolist(), b, sym] for x, b, sym in cases]
     assert arithmetic("quantization", "bestClip", fixtures) == best
     assert len(set(best)) > 5
@@ -267,8 +293,16 @@ def test_best_range_is_the_best_of_all(arithmetic):
 
 # --- Receptive field
 
-STACKS = [[(3, 1, 1)] * 2, [(5, 1, 1)], [(3, 1, 1), (3, 1, 2), (3, 1, 4)], [(3, 1, 2)] * 3, [(7, 2, 1), (3, 2, 1), (3, 1, 1)],
-          [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)], [(1, 2, 1), (2, 3, 2)], [(2, 3, 1), (3, 2, 2)]]
+STACKS = [
+    [(3, 1, 1)] * 2,
+    [(5, 1, 1)],
+    [(3, 1, 1), (3, 1, 2), (3, 1, 4)],
+    [(3, 1, 2)] * 3,
+    [(7, 2, 1), (3, 2, 1), (3, 1, 1)],
+    [(3, 1, 1), (2, 2, 1), (3, 1, 1), (2, 2, 1), (3, 1, 1)],
+    [(1, 2, 1), (2, 3, 2)],
+    [(2, 3, 1), (3, 2, 2)],
+]
 
 
 def by_autograd(layers, size: int, padded: bool) -> list[torch.Tensor] | None:
@@ -290,18 +324,31 @@ def by_autograd(layers, size: int, padded: bool) -> list[torch.Tensor] | None:
 def test_receptive_field_is_the_snippets_and_autograds(arithmetic):
     name = "receptive-field"
     recursion = load_functions("feature-extraction-and-pooling/receptive_field").receptive_field
-    assert arithmetic(name, "receptiveField", [[one] for one in STACKS]) == [list(recursion(one)) for one in STACKS]
+    assert arithmetic(name, "receptiveField", [[one] for one in STACKS]) == [
+        list(recursion(one)) for one in STACKS
+    ]
     defect = ("dilation * (kernel - 1) * jump", "(kernel - 1) * jump")
-    assert arithmetic(name, "receptiveField", [[one] for one in STACKS], defect) != [list(recursion(one)) for one in STACKS]
+    assert arithmetic(name, "receptiveField", [[one] for one in STACKS], defect) != [
+        list(recursion(one)) for one in STACKS
+    ]
 
     size = load_functions("feature-extraction-and-pooling/output_size").output_size
-    settings = [[n, k, s, p, d] for n in range(1, 12) for k in (1, 2, 3, 7) for s in (1, 2, 3) for p in (0, 1, 3) for d in (1, 2, 4)]
+    settings = [
+        [n, k, s, p, d]
+        for n in range(1, 12)
+        for k in (1, 2, 3, 7)
+        for s in (1, 2, 3)
+        for p in (0, 1, 3)
+        for d in (1, 2, 4)
+    ]
     assert arithmetic(name, "outputSize", settings) == [size(*one) for one in settings]
 
     cases = [(stack, n, padded) for stack in STACKS for n in (8, 13, 32) for padded in (False, True)]
     truth = {case: found for case in range(len(cases)) if (found := by_autograd(*cases[case]))}
     assert len(truth) < len(cases)
-    assert arithmetic(name, "sizes", [list(cases[case]) for case in truth]) == [sizes for sizes, _ in truth.values()]
+    assert arithmetic(name, "sizes", [list(cases[case]) for case in truth]) == [
+        sizes for sizes, _ in truth.values()
+    ]
     fixtures = [[*cases[case], unit] for case, (sizes, _) in truth.items() for unit in range(sizes[-1])]
     expected = [levels for _, reached in truth.values() for levels in reached]
     assert arithmetic(name, "reached", fixtures) == expected
@@ -309,7 +356,11 @@ def test_receptive_field_is_the_snippets_and_autograds(arithmetic):
         assert arithmetic(name, "reached", fixtures, defect) != expected, defect
 
     # A unit is drawn above the middle of its field.
-    middles = [(levels[0][0] + levels[0][-1]) / 2 for (*_, padded, unit), levels in zip(fixtures, expected) if not padded and not unit]
+    middles = [
+        (levels[0][0] + levels[0][-1]) / 2
+        for (*_, padded, unit), levels in zip(fixtures, expected)
+        if not padded and not unit
+    ]
     stacks = [[stack, False] for stack, _, padded, unit in fixtures if not padded and not unit]
     assert same(arithmetic(name, "firstCenter", stacks), middles)
 
@@ -324,7 +375,9 @@ def test_metrics_are_the_snippets(arithmetic):
     tables = []
     for prior, distance, threshold in fixtures:
         recall, alarms = norm.sf(threshold - distance), norm.sf(threshold)
-        tables.append([prior * recall, prior * (1 - recall), (1 - prior) * alarms, (1 - prior) * (1 - alarms)])
+        tables.append(
+            [prior * recall, prior * (1 - recall), (1 - prior) * alarms, (1 - prior) * (1 - alarms)]
+        )
     found = arithmetic("threshold", "confusion", fixtures)
     assert all(
         math.isclose(one[name], value, abs_tol=2e-7)
@@ -345,7 +398,11 @@ def test_metrics_are_the_snippets(arithmetic):
         return same([[one[n] for n in ("precision", "recall", "F1", "accuracy")] for one in found], expected)
 
     assert agrees()
-    for defect in [("tp + fp ?", "true ?"), ("tp / (tp + fn)", "tp / (tp + fp)"), ("2 * tp + fp + fn", "tp + fp + fn")]:
+    for defect in [
+        ("tp + fp ?", "true ?"),
+        ("tp / (tp + fn)", "tp / (tp + fp)"),
+        ("2 * tp + fp + fn", "tp + fp + fn"),
+    ]:
         assert not agrees(defect), defect
 
 
@@ -362,8 +419,14 @@ def model():
 def network(layers: dict) -> nn.Sequential:
     """In the form that the snippet's functions want: images (N, 1, 8, 8), logits (N, 1, 10)."""
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 16, 4), nn.ReLU(),
-        nn.Conv2d(16, 10, 1), nn.Unflatten(1, (1, 10)), nn.Flatten(2))
+        nn.Conv2d(1, 8, 4, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 4),
+        nn.ReLU(),
+        nn.Conv2d(16, 10, 1),
+        nn.Unflatten(1, (1, 10)),
+        nn.Flatten(2),
+    )
     for module, name in zip(net[:5:2], ("conv1", "conv2", "dense")):
         for kind in ("weight", "bias"):
             values = getattr(module, kind).data
@@ -389,7 +452,12 @@ def test_fgsm_is_the_snippets_and_torchs(arithmetic, model):
     assert same([one["logits"] for one in found], logits[:, 0].tolist())
     fixtures = [[*one, label] for one, label in zip(fixtures, y.tolist())]
     assert same(arithmetic("fgsm", "gradient", fixtures), gradient.tolist())
-    defects = [("p - (k === y)", "p"), ("sum > 0 ?", "true ?"), ("2 * row - 1 + u", "2 * row + u"), ("[16 * map + tap] })\n    return dx", "[tap] })\n    return dx")]
+    defects = [
+        ("p - (k === y)", "p"),
+        ("sum > 0 ?", "true ?"),
+        ("2 * row - 1 + u", "2 * row + u"),
+        ("[16 * map + tap] })\n    return dx", "[tap] })\n    return dx"),
+    ]
     for defect in defects:
         assert not same(arithmetic("fgsm", "gradient", fixtures, defect), gradient.tolist()), defect
     arithmetic("fgsm", "decode", [], ("/ 1000", "/ 1000"))  # the right source again

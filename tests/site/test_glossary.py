@@ -45,11 +45,15 @@ def test_a_wrong_entry_is_named_with_its_line(tmp_path, old, new, message):
     text = (ROOT / "docs/glossary.yml").read_text()
     entry = re.search(r"- term: Non-maximum suppression\n(?:  .*\n)+", text)
     assert old in entry[0]
-    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("figures", "assets", "labs"))
+    shutil.copytree(
+        ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("figures", "assets", "labs")
+    )
     (tmp_path / "docs/glossary.yml").write_text(text.replace(entry[0], entry[0].replace(old, new)))
     assert list(glossary.faults(BOOK)) == []
     line = text[: entry.start()].count("\n") + 1
-    assert message in "".join(str(fault) for fault in glossary.faults(read_book(tmp_path)) if fault.line == line)
+    assert message in "".join(
+        str(fault) for fault in glossary.faults(read_book(tmp_path)) if fault.line == line
+    )
 
 
 MARKED = """() => [...document.querySelectorAll("abbr.term")].map((term) => {
@@ -65,7 +69,9 @@ def test_abbreviations_say_what_they_mean_by_keyboard_pointer_and_touch(open_pag
     page.goto(f"{address}/{TOPIC}")
     assert ["q5", "NMS", False] in page.evaluate(MARKED)
     for marks in (places, page.evaluate(MARKED)):
-        assert len({(question, term) for question, term, _ in marks}) == len(marks) > 3  # each once in a question
+        assert (
+            len({(question, term) for question, term, _ in marks}) == len(marks) > 3
+        )  # each once in a question
         assert not any(outside_prose for *_, outside_prose in marks)
 
     marked = page.locator("abbr.term")
@@ -116,7 +122,9 @@ def test_index_lists_every_snippet_once_by_the_alphabet(site):
         assert listed[address].endswith(judged.get(name, "")) and bool(listed[address]) == (name in judged)
     names = [link.text_content().lower() for link in links]
     assert names == sorted(names)
-    assert [a.text_content() for a in page.cssselect(".letters a")] == sorted({name[0].upper() for name in names})
+    assert [a.text_content() for a in page.cssselect(".letters a")] == sorted(
+        {name[0].upper() for name in names}
+    )
 
 
 def test_index_can_be_filtered_by_keyboard(open_page, address):

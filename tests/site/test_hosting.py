@@ -75,13 +75,17 @@ def test_whole_addresses_are_right_where_the_site_has_one(hosted):
         for kind in ("og", "twitter"):
             assert _meta(head, f"{kind}:title") in head.findtext("title")
             assert _meta(head, f"{kind}:description") == _meta(head, "description")
-    assert [problem for problem in check_site.check(site) if "cnn-answer-book" not in problem] == []  # no book here
+    assert [
+        problem for problem in check_site.check(site) if "cnn-answer-book" not in problem
+    ] == []  # no book here
 
 
 def test_links_of_the_page_not_found_must_stay_inside(hosted, tmp_path):
     site = shutil.copytree(hosted / "some/sub/path", tmp_path / "site")
     page = site / "404.html"
-    page.write_text(page.read_text().replace('href="/some/sub/path/questions.html"', 'href="/questions.html"'))
+    page.write_text(
+        page.read_text().replace('href="/some/sub/path/questions.html"', 'href="/questions.html"')
+    )
     found = "\n".join(check_site.check(site))
     assert "404.html: link to /questions.html is outside of /some/sub/path/" in found
 
@@ -90,7 +94,9 @@ def test_site_without_an_address_names_none_and_has_its_card(book):
     head = lxml.html.parse(str(book / "index.html")).getroot().head
     assert _meta(head, "og:title") == "The CNN Answer Book"
     assert not head.xpath("//link[@rel='canonical'] | //meta[@property='og:url' or @property='og:image']")
-    assert "loc" not in (book / "sitemap.xml").read_text() and "Sitemap" not in (book / "robots.txt").read_text()
+    assert (
+        "loc" not in (book / "sitemap.xml").read_text() and "Sitemap" not in (book / "robots.txt").read_text()
+    )
     card = (book / "assets/social-card.png").read_bytes()
     assert struct.unpack(">II", card[16:24]) == (1200, 630)
     assert len(card) <= 60_000

@@ -27,9 +27,7 @@ DRAWS = {  # each way in which snippets draw numbers
     "a child process": "print(subprocess.run([sys.executable, '-c', 'import torch; torch.manual_seed(0); "
     "print(torch.rand(3))'], capture_output=True, text=True).stdout)",
 }
-IMPORTS = (
-    "import random, subprocess, sys\nimport numpy as np\nimport torch\nfrom sklearn.model_selection import train_test_split\n"
-)
+IMPORTS = "import random, subprocess, sys\nimport numpy as np\nimport torch\nfrom sklearn.model_selection import train_test_split\n"
 
 
 @pytest.mark.parametrize("way", DRAWS)
@@ -70,14 +68,18 @@ def test_every_claim_is_a_row_that_links_there_and_back(site):
         for link in lxml.html.parse(str(site / page.replace(".md", ".html"))).getroot().cssselect("p.stamp a")
     }
     for name, claim in claims.items():
-        assert rows[name].cssselect("a")[0].get("href") == f"{claim.page.replace('.md', '.html')}#{claim.anchor}"
+        assert (
+            rows[name].cssselect("a")[0].get("href") == f"{claim.page.replace('.md', '.html')}#{claim.anchor}"
+        )
         assert rows[name].cssselect("pre")[0].text_content() == claim.effect
         assert claim.key or back[name] == claim.page
 
 
 def test_a_claim_that_does_not_hold_is_the_one_that_was_refuted(site):
     """Not the finding, which the verdict would negate."""
-    titles = {entry.anchor: plain(entry.title) for answer in BOOK.answers.values() for entry in answer.entries}
+    titles = {
+        entry.anchor: plain(entry.title) for answer in BOOK.answers.values() for entry in answer.entries
+    }
     for claim in CLAIMS:
         if claim.verdict == "fails" and claim.snippet:
             assert claim.claim == titles[claim.anchor]

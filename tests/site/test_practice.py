@@ -84,18 +84,24 @@ def test_the_lists_hold_every_short_answer_in_full(site, short_answers):
 
 def test_deals_by_section_and_difficulty(practice):
     for section in ["", *SECTIONS]:
-        for difficulty in ["", "basic", "medium", "hard"] if section in ("", "beyond-one-image") else ["medium"]:
+        for difficulty in (
+            ["", "basic", "medium", "hard"] if section in ("", "beyond-one-image") else ["medium"]
+        ):
             practice.get_by_label("Section").select_option(section)
             practice.get_by_label("Difficulty").select_option(difficulty)
             wanted = [
-                n for name, some in SECTIONS.items() for n, question in some.items()
+                n
+                for name, some in SECTIONS.items()
+                for n, question in some.items()
                 if section in ("", name) and difficulty in ("", question.difficulty)
             ]
             if not wanted:
                 expect(practice.locator(".card h2")).to_have_text("No such question")
                 continue
             count = len(wanted)
-            expect(practice.locator(".status")).to_contain_text(f"{count} question{'s' if count > 1 else ''} in this round")
+            expect(practice.locator(".status")).to_contain_text(
+                f"{count} question{'s' if count > 1 else ''} in this round"
+            )
             dealt = []
             for _ in wanted[:3]:
                 dealt.append(number(practice))
@@ -136,7 +142,9 @@ def test_a_round_by_keyboard_alone(open_page, address, short_answers):
     page.keyboard.press("Enter")
     some = list(SECTIONS["foundations"])
     expect(page.locator(".card .answer")).to_be_focused()
-    assert "".join(short_answers[some[0]].split()[:9]) in "".join(page.locator(".card .answer").inner_text().split())
+    assert "".join(short_answers[some[0]].split()[:9]) in "".join(
+        page.locator(".card .answer").inner_text().split()
+    )
     page.keyboard.press("2")  # I knew it
     expect(page.locator(".card h2")).to_be_focused()
     assert number(page) == some[1]
@@ -240,14 +248,25 @@ def test_progress_survives_a_reload_and_travels_as_a_file(practice, tmp_path):
     assert stored(practice) == kept | KNOWN["questions"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "null", '{"version": 2, "questions": {}}', '{"version": 1}',
-                                     '{"version": 1, "questions": {"1": {"box": 9, "due": "2100-01-01", "asked": 1}}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "null",
+        '{"version": 2, "questions": {}}',
+        '{"version": 1}',
+        '{"version": 1, "questions": {"1": {"box": 9, "due": "2100-01-01", "asked": 1}}}',
+    ],
+)
 def test_a_file_that_is_no_progress_changes_nothing(practice, tmp_path, content):
     (tmp_path / "wrong.json").write_text(content)
     answer(practice, knew=True)
     kept = stored(practice)
     practice.get_by_label("Import").set_input_files(tmp_path / "wrong.json")
-    expect(practice.locator(".note")).to_have_text("That is not a progress file of this page. Nothing was changed.")
+    expect(practice.locator(".note")).to_have_text(
+        "That is not a progress file of this page. Nothing was changed."
+    )
     assert stored(practice) == kept
 
 
@@ -256,7 +275,9 @@ def test_without_storage_the_round_goes_on_and_the_reader_is_told(practice):
     practice.evaluate(f"() => {{ Storage.prototype.setItem = () => {{ {full} }} }}")
     answer(practice, knew=True)
     answer(practice, knew=True)
-    expect(practice.locator(".note")).to_contain_text("does not keep data for this page: export your progress")
+    expect(practice.locator(".note")).to_contain_text(
+        "does not keep data for this page: export your progress"
+    )
     expect(practice.locator(".progress li").last).to_contain_text(f"2 of {len(QUESTIONS)} known")
 
 
@@ -388,10 +409,14 @@ def test_the_deck_is_sound_html_with_all_its_pictures(deck):
     shown = set()
     for n, (*_, fields) in notes.items():
         text = "".join(fields)
-        assert "$" not in text and "class=" not in text.replace('class="caption"', ""), f"Q{n}: markup of the site"
+        assert "$" not in text and "class=" not in text.replace('class="caption"', ""), (
+            f"Q{n}: markup of the site"
+        )
         assert text.count(r"\(") == text.count(r"\)") and text.count(r"\[") == text.count(r"\]"), f"Q{n}"
         for value in fields:
-            again = lxml.html.tostring(lxml.html.fragment_fromstring(value, create_parent="div"), encoding="unicode")
+            again = lxml.html.tostring(
+                lxml.html.fragment_fromstring(value, create_parent="div"), encoding="unicode"
+            )
             assert len(again) == len(f"<div>{value}</div>"), f"Q{n}: the parser had to mend {value!r}"
         shown |= set(re.findall(r'<img src="([^"]+)"', text))
         assert 'alt="' in fields[5], f"Q{n} has no figure"
@@ -418,7 +443,9 @@ def test_an_update_of_the_deck_keeps_what_was_learned(site, deck, tmp_path):
     assert written[0] == written[1] != written[2]
     after, decks_after, *_ = read_deck(copy / "cnn-answer-book.apkg", tmp_path / "after")
     assert {n: note[:2] for n, note in after.items()} == {n: notes[n][:2] for n in some}
-    assert len(decks_after) == 3 and all(decks[key]["name"] == deck["name"] for key, deck in decks_after.items())
+    assert len(decks_after) == 3 and all(
+        decks[key]["name"] == deck["name"] for key, deck in decks_after.items()
+    )
     assert all(note[2] == 1_900_000_000 for note in after.values())  # newer, so Anki takes it
     assert after[2][4][3].startswith("<p>It was changed. ") and after[1][4][3] == notes[1][4][3]
     assert 'href="https://example.org/book/foundations/backpropagation.html#q2"' in after[2][4][-1]
@@ -437,5 +464,7 @@ def test_the_deck_names_the_page_of_a_fault(site, tmp_path):
 
 def test_the_deck_shows_each_claim_with_its_verdict(deck):
     for n, (*_, fields) in deck[0].items():
-        marks = [VERDICTS[verdict].mark for entry in BOOK.answer(n).entries for verdict, _ in BOOK.verdicts(entry)]
+        marks = [
+            VERDICTS[verdict].mark for entry in BOOK.answer(n).entries for verdict, _ in BOOK.verdicts(entry)
+        ]
         assert re.findall(r"<li>(.) ", fields[6]) == marks, f"Q{n}"

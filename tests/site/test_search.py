@@ -79,7 +79,9 @@ def test_queries_are_answered(open_page, address, site):
         for query, (_, urls) in answers.items()
     }
     middle = statistics.median(time for time, _ in answers.values())
-    print(f"from key to results: median {middle:.0f} ms, at most {max(time for time, _ in answers.values()):.0f} ms")
+    print(
+        f"from key to results: median {middle:.0f} ms, at most {max(time for time, _ in answers.values()):.0f} ms"
+    )
 
     questions, first, soon, misses = _questions(site), Counter(), Counter(), []
     for name, queries in QUERIES.items():
@@ -93,7 +95,9 @@ def test_queries_are_answered(open_page, address, site):
     told = "; ".join(misses) + "; mend the `keywords` of those questions in docs/questions.yml"
     spelled = len(QUERIES["tuned"]) + len(QUERIES["held_out"])
     assert soon["tuned"] + soon["held_out"] >= 0.98 * spelled, f"hit@3 is below 0.98; {told}"
-    assert soon["misspelled"] >= 0.9 * len(QUERIES["misspelled"]), f"hit@3 of the misspelled is below 0.9; {told}"
+    assert soon["misspelled"] >= 0.9 * len(QUERIES["misspelled"]), (
+        f"hit@3 of the misspelled is below 0.9; {told}"
+    )
     assert first["tuned"] + first["held_out"] >= 0.9 * spelled, f"hit@1 is below 0.9; {told}"
     for title, place in titles.items():
         assert places[title][:1] == [place], f"the title {title!r} leads to {places[title]}, not to {place}"
@@ -101,7 +105,9 @@ def test_queries_are_answered(open_page, address, site):
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_a_correction_is_said(open_page, address, site, scheme):
-    page = _open_search(open_page, f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri())
+    page = _open_search(
+        open_page, f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri()
+    )
     page.keyboard.type("adverserial atack")
     expect(page.locator(".search-corrected")).to_have_text(
         "Showing results for “adversarial attack” instead of “adverserial atack”."

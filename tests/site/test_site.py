@@ -38,10 +38,14 @@ def test_home_page_leads_to_every_section_and_question(site):
 
 def test_previous_and_next_walk_through_the_pages_in_the_order_of_the_nav(site):
     nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2].partition("\n\n")[0]
-    pages = [re.sub(r"\.(md|ipynb)$", ".html", page) for page in re.findall(r"[\w/-]+\.(?:md|ipynb)$", nav, re.M)]
+    pages = [
+        re.sub(r"\.(md|ipynb)$", ".html", page) for page in re.findall(r"[\w/-]+\.(?:md|ipynb)$", nav, re.M)
+    ]
     for number, page in enumerate(pages):
         html = (site / page).read_text()
         for way, neighbors in {"prev": pages[:number][-1:], "next": pages[number + 1 :][:1]}.items():
             links = re.findall(rf'<a href="([^"]+)" class="md-footer__link md-footer__link--{way}"', html)
-            found = [(site / page).parent.joinpath(link).resolve().relative_to(site.resolve()) for link in links]
+            found = [
+                (site / page).parent.joinpath(link).resolve().relative_to(site.resolve()) for link in links
+            ]
             assert [path.as_posix() for path in found] == neighbors, (page, way)
