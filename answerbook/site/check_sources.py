@@ -231,6 +231,8 @@ def _check_studies(book: Book) -> Iterator[Problem]:
             yield Problem(file, 1, f"changed after its result was certified; {remedy}")
         elif not (book.root / f"docs/figures/{name}.svg").exists():
             yield Problem(file, 1, f"has no figure docs/figures/{name}.svg; {remedy}")
+        if name in book.snippets:
+            yield Problem(file, 1, "has the name of a snippet, so that both would own one figure; rename it")
         if shown[name] != 1:
             topic, key = name.split("/")
             include = f'--8<-- "parts/{topic}.md:study-{key}"'

@@ -15,7 +15,7 @@ torch.set_default_dtype(torch.float64)
 def self_distill(K, targets, rounds, ridge):
     """Coefficients of the last round, in one formula.
 
-    In direction i of K, of eigenvalue w_i, each round multiplies by w_i / (w_i + ridge).
+    In direction i of K, with eigenvalue w_i, a round multiplies by w_i / (w_i + ridge).
     """
     w, U = torch.linalg.eigh(K)
     shrink = (w / (w + ridge)) ** (rounds - 1) / (w + ridge)

@@ -12,7 +12,7 @@ from torch import nn
 torch.set_default_dtype(torch.float64)
 
 
-def network(channels):
+def small_network(channels):
     return nn.Sequential(
         nn.Conv2d(1, channels, 4, 2, 1),
         nn.LeakyReLU(0.1),
@@ -37,7 +37,7 @@ images, digits = map(torch.from_numpy, load_digits(return_X_y=True))
 images = images.view(-1, 1, 8, 8) / 16
 onehot = F.one_hot(digits, 10).double()
 torch.manual_seed(0)
-teacher = fit(network(32), images[:400], onehot[:400], T=1.0)
+teacher = fit(small_network(32), images[:400], onehot[:400], T=1.0)
 new = images[400:800][digits[400:800] != 3]  # no 3 among them
 hard = onehot[400:800][digits[400:800] != 3]
 threes = images[1100:][digits[1100:] == 3]
@@ -49,7 +49,7 @@ for name, targets, T in (
     ("soft, T = 4", (v / 4).softmax(1), 4.0),
 ):
     found = [
-        (fit(network(4), new, targets, T)(threes).argmax(1) == 3).double().mean()
+        (fit(small_network(4), new, targets, T)(threes).argmax(1) == 3).double().mean()
         for _ in range(3)
     ]
     print(f"{name}: {100 * sum(found) / 3:.0f} % of the 3s (mean of three students)")

@@ -53,8 +53,8 @@ def by_similarity(word):
 OPPOSITES = [
     pair.split("-")
     for pair in (
-        "maximum-minimum left-right lower-upper first-last sparse-dense positive-negative "
-        "rows-columns true-false increase-decrease train-test before-after small-large "
+        "maximum-minimum left-right lower-upper first-last sparse-dense "
+        "positive-negative rows-columns true-false increase-decrease train-test before-after small-large "
         "input-output higher-lower min-max same-different"
     ).split()
 ]

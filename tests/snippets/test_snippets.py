@@ -70,6 +70,50 @@ def test_snippet_follows_the_house_form(name):
     assert not unknown, f"imports {unknown}; add it to requirements.txt and to answerbook/pages/parts.py"
 
 
+STATEMENTS = 45  # of a listing that a reader can take in, beside imports and figure
+CONVERTED = [name for name in snippet_names() if name.split("/")[0] in BOOK.converted]
+
+
+def _is_figure(node: ast.stmt) -> bool:
+    """Whether a statement makes a figure; what follows it only draws."""
+    called = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)]
+    return any(ast.unparse(func) in ("plt.subplots", "plt.figure") for func in called)
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_snippet_of_a_converted_topic_is_code_to_lift(name):
+    """Where effects are studies, a snippet is short, plain and of one network."""
+    tree = BOOK.snippets[name].tree
+    figure = min((node.lineno for node in tree.body if _is_figure(node)), default=10**9)
+    nodes = [node for node in ast.walk(tree) if getattr(node, "lineno", 0) < figure]
+    texts = [n for n in nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    statements = [n for n in nodes if isinstance(n, ast.stmt) and n not in texts and n not in imports]
+    assert len(statements) <= STATEMENTS, f"{len(statements)} statements; split it, or move it to a study"
+    assert not [n for n in nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Tuple)], (
+        "a tuple stands for several statements; write one a line"
+    )
+    calls = [n for n in nodes if isinstance(n, ast.Call)]
+    assert not [n for n in calls for value in n.args if isinstance(value, ast.NamedExpr)], (
+        "a walrus in a call"
+    )
+    groups = [k.value for n in calls for k in n.keywords if k.arg == "groups"]
+    assert not [v for v in groups if isinstance(v, ast.Name) and v.id.isupper()], (
+        "networks side by side in groups"
+    )
+
+
+def test_functions_of_one_name_are_the_same_within_a_topic():
+    """A block that several snippets of a converted topic repeat is repeated to the letter."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in CONVERTED:
+        for node in BOOK.snippets[name].tree.body:
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault((name.split("/")[0], node.name), {})[name] = ast.unparse(node)
+    different = {key: sorted(texts) for key, texts in found.items() if len(set(texts.values())) > 1}
+    assert not different, f"give these functions other names, or make them equal: {different}"
+
+
 def test_snippets_and_blocks_match_one_to_one():
     shown = [block.snippet for block in blocks()]
     assert sorted(shown) == snippet_names()
