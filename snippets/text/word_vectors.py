@@ -54,7 +54,8 @@ OPPOSITES = [
     pair.split("-")
     for pair in (
         "maximum-minimum left-right lower-upper first-last sparse-dense "
-        "positive-negative rows-columns true-false increase-decrease train-test before-after small-large "
+        "positive-negative rows-columns true-false increase-decrease train-test "
+        "before-after small-large "
         "input-output higher-lower min-max same-different"
     ).split()
 ]
