@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from pathlib import Path
 
+from answerbook.project import ROOT
+
 CPU_SECONDS = 60  # the house limit for one snippet, on one core
 WALL_SECONDS = 300  # a sleeping process uses no CPU time; generous because machines are shared
 WORKERS = os.cpu_count() or 1
@@ -50,7 +52,6 @@ ENVIRONMENT = {
     "MPLBACKEND": "svg",
 }
 _starting = threading.Lock()
-ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @functools.cache
@@ -194,7 +195,7 @@ def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) ->
         seeds = shift_seeds(seed_offset)
         # The processes that a snippet starts draw from the same seeds as their parent.
         Path(folder, "sitecustomize.py").write_text(
-            f"import sys; sys.path.append({ROOT!r})\n"
+            f"import sys; sys.path.append({str(ROOT)!r})\n"
             f"from answerbook.run.fresh_seeds import shift_seeds; shift_seeds({seed_offset})\n"
         )
         os.environ["PYTHONPATH"] = folder

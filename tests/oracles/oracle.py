@@ -9,13 +9,14 @@ import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-SNIPPETS = Path(__file__).parents[2] / "snippets"
+from answerbook.project import ROOT
+
+SNIPPETS = ROOT / "snippets"
 
 
 @dataclass(frozen=True)

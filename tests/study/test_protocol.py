@@ -4,17 +4,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from answerbook.pages.studies import details_markdown, table_markdown, verdict_text
+from answerbook.project import ROOT
 from answerbook.study import StudyError, protocol, report, results, split
 from answerbook.study.command import due
 from tests.study.toy import NAME, Toy
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def test_verdicts_of_the_toy(certified):

@@ -1,14 +1,12 @@
 """Verdicts under simulation: how often they are wrong, what they find, and that nobody picks the seeds."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from answerbook.project import ROOT
 from answerbook.study import simulate, statistics
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
