@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "cnn-answer-book"
 TITLE = "The CNN Answer Book"
+SOURCES = ["answerbook", "docs", "snippets", "studies", "theme", "mkdocs.yml"]  # all that a build reads
 
 
 @dataclass(frozen=True)

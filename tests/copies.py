@@ -6,10 +6,7 @@ from pathlib import Path
 
 from answerbook import pages
 from answerbook.model import read_book
-from answerbook.project import ROOT
-
-# What the build and the checks read.
-SOURCES = ["answerbook", "docs", "snippets", "theme", "mkdocs.yml"]
+from answerbook.project import ROOT, SOURCES
 
 
 def copy_project(target: Path) -> Path:
@@ -26,6 +23,7 @@ def copy_project(target: Path) -> Path:
     for page in set((target / "docs").glob("*/*.md")) - set((target / "docs").glob("foundations/*.md")):
         page.unlink()
         shutil.rmtree(target / "snippets" / page.stem)
+        shutil.rmtree(target / "studies" / page.stem, ignore_errors=True)
     for page in re.findall(r"^      - ([\w-]+/[\w-]+\.md)$", config, re.M):
         if not page.endswith("foundations.md") and not page.startswith("foundations/"):
             config = config.replace(f"      - {page}\n", "")

@@ -24,7 +24,7 @@ from mkdocs.utils import yaml_load
 
 from answerbook import pages as generated
 from answerbook.model import read_book
-from answerbook.project import ROOT, Trouble
+from answerbook.project import ROOT, SOURCES, Trouble
 
 PAGES, ROUNDS = 1000, 2
 LIMIT = 1.2  # how much more than plain Material we may cost, in each figure
@@ -38,7 +38,7 @@ CHECKS = {
 
 def make_project(project: Path, pages: int) -> None:
     """Fill ``project`` with so many topic pages and the configurations ours.yml and plain.yml."""
-    for name in ("answerbook", "docs", "snippets", "theme"):
+    for name in SOURCES[:-1]:
         shutil.copytree(ROOT / name, project / name)
     shutil.rmtree(project / "docs/labs")
     book = read_book(ROOT)

@@ -19,9 +19,8 @@ import lxml.html
 
 from answerbook import pages
 from answerbook.model import read_book
-from answerbook.project import ROOT, Trouble
+from answerbook.project import ROOT, SOURCES, Trouble
 
-SOURCES = ["answerbook", "docs", "snippets", "theme", "mkdocs.yml"]
 GENERATOR = re.compile(rb'(<meta name="generator" content=")mkdocs-(ProperDocs )?[\d.]+')
 FORMULA = ".//*[contains(concat(' ', @class, ' '), ' arithmatex ')]"
 PARTS = {  # what the article of a page at an address is made of
