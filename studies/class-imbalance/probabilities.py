@@ -18,7 +18,7 @@ RATIO, NOISE = 20, 0.35  # negatives per positive; standard deviation, where pix
 PRIOR = 1 / (1 + RATIO)
 POSITIVES = {"train": 30, "validation": 40, "test": 100}
 NEGATIVES = {"train": 600, "validation": 400, "test": 600}
-STEPS, BATCH = 400, 32
+STEPS, BATCH = 600, 32
 
 
 def data(seed):
@@ -268,7 +268,7 @@ STUDY = Study(
         ),
     ],
     metrics={"log loss": "smaller", "ECE": "smaller", "ROC AUC": "larger", "AP": "larger", "F1": "larger"},
-    equal="network, first weights, batches of 32, 400 steps, Adam with a constant rate, the step with the best "
+    equal="network, first weights, batches of 32, 600 steps, Adam with a constant rate, the step with the best "
     "validation log loss",
     data=data,
     measure=measure,
