@@ -1,6 +1,6 @@
 # make serve   read the site (installs no torch)        make test    run every check
 # make check   what is wrong after a change, quickly    make record  run changed snippets
-# make site    build everything into site/
+# make site    build everything into site/               make study   certify changed studies
 # ONLY names topics or snippets: make test ONLY=ensembles, make record ONLY="ocr backpropagation/gradcheck"
 PYTHON ?= python3
 PORT ?= 8000
@@ -11,7 +11,7 @@ BOOK := $(RUN) -m answerbook
 PIP_INSTALL := pip install --quiet --disable-pip-version-check
 LOCKED := --no-deps --require-hashes -r
 
-.PHONY: serve site check test record replicate elsewhere lock successors scale lighthouse clean
+.PHONY: serve site check test record replicate study elsewhere lock successors scale lighthouse clean
 .DELETE_ON_ERROR:
 
 serve: .venv/reading
@@ -28,7 +28,7 @@ test: .venv/testing
 	tests/install_tools.sh
 	$(BOOK) test $(ONLY)
 
-record replicate: .venv/testing
+record replicate study: .venv/testing
 	$(BOOK) $@ $(ONLY)
 
 # As other processors compute; with TORCH=2.15.0, on another version of torch instead
@@ -37,7 +37,7 @@ ifdef TORCH
 	$(PYTHON) -m venv .venv-$(TORCH)
 	.venv-$(TORCH)/bin/python -m $(PIP_INSTALL) $(LOCKED) requirements.lock
 	.venv-$(TORCH)/bin/python -m $(PIP_INSTALL) torch==$(TORCH)
-	.venv-$(TORCH)/bin/python -m answerbook elsewhere --here $(ONLY)
+	.venv-$(TORCH)/bin/python -m answerbook elsewhere --only "as it is" $(ONLY)
 else
 	$(BOOK) elsewhere $(ONLY)
 endif

@@ -1,6 +1,7 @@
 """``python -m answerbook VERB``: every tool of the book, each verb with one line of help."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -43,6 +44,26 @@ def replicate(args) -> int:
     return replicate(args.names, args.all)
 
 
+def study(args) -> int:
+    """Certify the studies whose code changed: tune, pair, measure, decide."""
+    from answerbook.study import command, results, simulate
+
+    if args.power:
+        simulate.write(ROOT)
+        return 0
+    if args.figures:
+        command.draw(args.names)
+        return 0
+    if args.repeat:
+        failed = command.repeat(args.names, args.share, args.jobs)
+    else:
+        failed = command.certify(args.names, args.again, args.quick, args.jobs)
+        failed = failed or [*map(str, results.check(ROOT, command.select(ROOT, args.names)))]
+    for line in failed:
+        print(line, file=sys.stderr)
+    return int(bool(failed))
+
+
 def test(args) -> int:
     """Run the tests, all of them or those of one topic."""
     from answerbook.run.test import test
@@ -52,9 +73,9 @@ def test(args) -> int:
 
 def elsewhere(args) -> int:
     """Run all snippets and labs as other processors compute; the outputs must agree."""
-    from answerbook.audits.elsewhere import main
+    from answerbook.audits.elsewhere import try_all
 
-    return main(args.names)
+    return try_all(args.names, args.only, args.keep)
 
 
 def lock(args) -> None:
@@ -98,6 +119,7 @@ VERBS = [
     pages,
     record,
     replicate,
+    study,
     test,
     elsewhere,
     lock,
@@ -106,11 +128,22 @@ VERBS = [
     successors,
     fgsm_model,
 ]
-NAMED = (record, replicate, test, elsewhere)  # take names of topics or snippets
+NAMED = (record, replicate, study, test, elsewhere)  # take names of topics or snippets
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, count = map(int, text.split("/"))
+    if not 1 <= number <= count:
+        raise ValueError
+    return number, count
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="answerbook", description="The tools of the CNN Answer Book.")
+    parser = argparse.ArgumentParser(
+        prog="python -m answerbook",
+        description="The tools of the CNN Answer Book.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=15, width=110),
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for verb in VERBS:
         one = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
@@ -121,6 +154,21 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if verb in (record, replicate):
             one.add_argument("--all", action="store_true", help="also what did not change")
+        if verb is study:
+            one.add_argument("--again", action="store_true", help="on new seeds although nothing changed")
+            one.add_argument(
+                "--quick", action="store_true", help="each once with a few steps; writes nothing"
+            )
+            one.add_argument("--repeat", action="store_true", help="run all recorded pairs again and compare")
+            one.add_argument(
+                "--share", type=_share, default=(1, 1), help="with --repeat: 2/4, the second of four"
+            )
+            one.add_argument("--figures", action="store_true", help="draw from the results; runs nothing")
+            one.add_argument("--power", action="store_true", help="simulate the verdicts: studies/power.json")
+            one.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
+        if verb is elsewhere:
+            one.add_argument("--only", action="append", metavar="KIND", help="this kind of processor")
+            one.add_argument("--keep", type=Path, metavar="FOLDER", help="write there what each run printed")
         if verb is build:
             one.add_argument("--site", type=Path, help="folder to build into (site/)")
         if verb is lock:
@@ -132,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(trouble, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; recorded files are as they were", file=sys.stderr)
+        print("stopped; recorded files are as they were, the same command goes on", file=sys.stderr)
         return 130
 
 

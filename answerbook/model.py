@@ -53,6 +53,7 @@ VERDICTS = {
     "holds": Verdict("Holds", "✓", "Claims that hold"),
     "holds-when": Verdict("Holds when …", "≈", "Claims that hold under a condition"),
     "fails": Verdict("Does not hold here", "✗", "Claims that do not hold here"),
+    "open": Verdict("Open here", "?", "Claims that stay open here"),
 }
 
 
@@ -94,6 +95,7 @@ class Entry:
     anchor: str
     line: int
     snippets: list[tuple[str, int]] = field(default_factory=list)  # <topic>/<technique>, line
+    studies: list[tuple[str, int]] = field(default_factory=list)  # <topic>/<study>, line
     verdicts: list[tuple[str, str]] = field(default_factory=list)  # key of VERDICTS, text with the condition
 
 
@@ -146,6 +148,11 @@ class Page:
         """The snippets that it shows, with their lines."""
         return [shown for answer in self.answers for entry in answer.entries for shown in entry.snippets]
 
+    @property
+    def studies(self) -> list[tuple[str, int]]:
+        """The studies that it shows, with their lines."""
+        return [shown for answer in self.answers for entry in answer.entries for shown in entry.studies]
+
 
 @dataclass(frozen=True)
 class Snippet:
@@ -158,6 +165,14 @@ class Snippet:
     replication: dict | None
     page: str = ""  # the page that shows it, from docs/
     tolerance: float | None = None  # absolute, for the decimals of its output; None: one in the last digit
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its code; empty if it does not parse."""
+        try:
+            return ast.parse(self.source)
+        except SyntaxError:
+            return ast.Module([], [])
 
     @cached_property
     def digest(self) -> str:
@@ -174,17 +189,30 @@ class Snippet:
     @cached_property
     def summary(self) -> str:
         """The first sentence of its docstring."""
-        text = " ".join((ast.get_docstring(ast.parse(self.source)) or "").partition("\n\n")[0].split())
+        text = " ".join((ast.get_docstring(self.tree) or "").partition("\n\n")[0].split())
         found = re.match(r".+?[.!?](?=\s|$)|.+", text)
         return found[0] if found else ""
 
     @cached_property
     def imports(self) -> set[str]:
         """The top-level modules that it imports."""
-        nodes = list(ast.walk(ast.parse(self.source)))
+        nodes = list(ast.walk(self.tree))
         names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
         names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
         return {name.split(".")[0] for name in names}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study with its recorded result."""
+
+    name: str  # <topic>/<study>
+    digest: str  # of its code
+    result: dict | None  # as answerbook.study wrote it; None: never run
+
+    @property
+    def is_recorded(self) -> bool:
+        return bool(self.result) and self.result["digest"] == self.digest
 
 
 @dataclass(frozen=True)
@@ -207,6 +235,7 @@ class Book:
     questions: dict[int, Question]
     pages: list[Page]
     snippets: dict[str, Snippet]
+    studies: dict[str, Study]
     terms: list[Term]  # by the alphabet
     papers: dict[str, dict]
     corrections: dict[str, list[dict]]
@@ -233,6 +262,20 @@ class Book:
         found = {s: {n: q for n, q in self.answered.items() if q.section == s} for s in self.sections}
         return {section: some for section, some in found.items() if some}
 
+    @cached_property
+    def converted(self) -> set[str]:
+        """The topics whose effects are studies: there snippets carry neither verdict nor replication."""
+        return {name.split("/")[0] for name in self.studies}
+
+    def verdicts(self, entry: Entry) -> list[tuple[str, str]]:
+        """The verdicts of an entry, those of its studies among them: key of VERDICTS, text."""
+        found = list(entry.verdicts)
+        for name, _ in entry.studies:
+            if (study := self.studies.get(name)) and study.result:
+                claims = study.result["claims"].values()
+                found += [(claim["verdict"], VERDICTS[claim["verdict"]].name) for claim in claims]
+        return found
+
     def answer(self, number: int) -> Answer:
         """The answer to a question; an empty one if its page lacks it, which the checks name."""
         return self.answers.get(number) or Answer(number, "", "", "", 0, [])
@@ -250,6 +293,7 @@ def read_book(root: Path = ROOT) -> Book:
         questions,
         pages,
         read_snippets(root, pages),
+        _studies(root),
         _terms(root, problems),
         read_yaml(root, "docs/papers.yml")[0],
         read_yaml(root, "docs/corrections.yml")[0],
@@ -355,17 +399,18 @@ def _entries(answer: Answer, topic: str) -> Iterator[Entry]:
     """The claims of an answer; a listing or a verdict outside of one belongs to an entry without a title."""
     entry = Entry("", "", answer.line)
     for number, line in enumerate(answer.lines, answer.line):
-        if line.startswith("##") and (entry.snippets or entry.verdicts or entry.title):
+        if line.startswith("##") and (entry.snippets or entry.studies or entry.verdicts or entry.title):
             yield entry
         if match := ENTRY.match(line):
             entry = Entry(match[1], match[2], number)
         elif line.startswith("##"):
             entry = Entry("", "", number)
-        elif (match := PART.match(line)) and not re.match(r"q\d+", match[2]):
-            entry.snippets.append((f"{match[1]}/{match[2]}", number))
+        elif (match := PART.match(line)) and not re.match(r"q\d+|reading$", match[2]):
+            kind = entry.studies if match[2].startswith("study-") else entry.snippets
+            kind.append((f"{match[1]}/{match[2].removeprefix('study-')}", number))
         elif match := re.match(rf'!!! ({"|".join(VERDICTS)}) "(.*)"$', line):
             entry.verdicts.append((match[1], match[2].replace('\\"', '"')))
-    if entry.snippets or entry.verdicts or entry.title:
+    if entry.snippets or entry.studies or entry.verdicts or entry.title:
         yield entry
 
 
@@ -378,14 +423,10 @@ def snippet_names(root: Path = ROOT) -> list[str]:
     )
 
 
-def read_manifest(root: Path = ROOT) -> dict[str, str]:
-    """Of each recorded snippet the digest of the code that was recorded."""
-    return _json(root, "snippets/recorded.json")
-
-
-def read_replications(root: Path = ROOT) -> dict[str, dict]:
-    """What the last replication of each snippet found, by the snippet's name."""
-    return _json(root, "snippets/replicated.json")
+def read_record(topic: str, root: Path = ROOT) -> dict[str, dict]:
+    """What was recorded of a topic's snippets, by technique: ``digest`` of the code that was recorded, and what
+    its last ``replication`` found."""
+    return _json(root, f"snippets/{topic}/record.json")
 
 
 def _json(root: Path, file: str) -> dict:
@@ -399,10 +440,13 @@ def _json(root: Path, file: str) -> dict:
 
 def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Snippet]:
     """All snippets by name; those that ``pages`` show know their page."""
-    manifest, replications = read_manifest(root), read_replications(root)
+    names = snippet_names(root)
+    records = {topic: read_record(topic, root) for topic in {name.split("/")[0] for name in names}}
     shown = {name: (page, line) for page in pages for name, line in page.snippets}
     found = {}
-    for name in snippet_names(root):
+    for name in names:
+        topic, technique = name.split("/")
+        record = records[topic].get(technique, {})
         path = root / f"snippets/{name}.py"
         output = path.with_suffix(".out")
         place: dict = {}
@@ -417,10 +461,22 @@ def read_snippets(root: Path = ROOT, pages: Sequence[Page] = ()) -> dict[str, Sn
             name,
             path.read_text(),
             output.read_text() if output.exists() else None,
-            manifest.get(name, ""),
-            replications.get(name),
+            record.get("digest", ""),
+            record.get("replication"),
             **place,
         )
+    return found
+
+
+def _studies(root: Path) -> dict[str, Study]:
+    found = {}
+    for path in sorted((root / "studies").glob("*/*.py")):
+        name = f"{path.parent.name}/{path.stem}"
+        try:
+            digest = code_digest(path.read_text())
+        except SyntaxError:
+            digest = ""
+        found[name] = Study(name, digest, _json(root, f"studies/{name}.json") or None)
     return found
 
 

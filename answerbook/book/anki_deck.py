@@ -269,7 +269,7 @@ def _findings(article: html.HtmlElement, book: Book, number: int) -> str:
     """The claims that were run, each with the mark of its verdict and, where there is one, its condition."""
     lines = []
     for entry in book.answer(number).entries:
-        for verdict, text in entry.verdicts:
+        for verdict, text in book.verdicts(entry):
             heading = article.get_element_by_id(entry.anchor)
             claim = "".join(heading.xpath("text()|*[not(contains(@class, 'headerlink'))]//text()")).strip()
             more = "" if verdict == "holds" else f" ({text[0].lower()}{text[1:]})"

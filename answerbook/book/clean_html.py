@@ -26,7 +26,7 @@ LIST = "questions.html"
 LEFT_OUT = re.compile(
     r"(index|contributing|hosting|ledger|techniques|corrections|practice|cheat-sheets/.*)\.html"
 )
-INTRODUCTION = "evidence.html"  # readers need its three verdicts before the first answer
+INTRODUCTION = "evidence.html"  # readers need its verdicts before the first answer
 GLOSSARY = "glossary.html"  # stands behind the last part
 # Classes of Pygments (two letters, else one) to the book's colors: comment, string, number, keyword,
 # constant, function. Names and operators stay plain: fewer runs, a third less time to set the book.
@@ -404,7 +404,7 @@ def _claim_index(chapters: list[Chapter], source: model.Book) -> str:
             for page in source.pages
             for answer in page.answers
             for entry in answer.entries
-            if entry.anchor in headings and key in [kind for kind, _ in entry.verdicts]
+            if entry.anchor in headings and key in [kind for kind, _ in source.verdicts(entry)]
         ]
         if found:
             lists.append(f'<h2 id="claims-{key}">{verdict.heading}</h2><ul>{"".join(found)}</ul>')

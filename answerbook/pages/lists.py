@@ -154,7 +154,9 @@ def cheat_sheet(book: Book, section: str) -> str:
             for mistake in answer.wrong:
                 lines += ["", f"**Wrong:** {here(mistake)}", "{ .mistake }"]
         if size == "roomy":
-            judged = [(entry.title, verdict) for entry in answer.entries for verdict, _ in entry.verdicts]
+            judged = [
+                (entry.title, verdict) for entry in answer.entries for verdict, _ in book.verdicts(entry)
+            ]
             lines += ["", *(f"- {VERDICTS[verdict].mark} {here(claim)}" for claim, verdict in judged)]
         lines += ["", "</div>"]
     lines += ["", "</div>", ""]

@@ -7,6 +7,7 @@ from answerbook.model import VERDICTS, Book
 from answerbook.pages.glossary import letter_links
 from answerbook.pages.ledger import Claim, filter_form
 from answerbook.pages.opening import opening
+from answerbook.pages.parts import listing_anchor
 
 # Snippets have names in lower case. Words that are written otherwise, beside the glossary's abbreviations:
 WORDS = (
@@ -25,33 +26,44 @@ def techniques_page(book: Book, claims: list[Claim]) -> str:
     """Text of the page; docs/assets/ledger.js filters its rows as it does the ledger's."""
     abbreviations = [term.abbreviation for term in book.terms if term.abbreviation]
     words = {word.lower().replace("-", ""): word for word in [*abbreviations, *WORDS.split()]}
-    rows = sorted(
-        ((technique(claim.snippet, words), claim) for claim in claims), key=lambda row: row[0].lower()
-    )
+    judged = {claim.snippet: claim for claim in claims if claim.snippet}
+    rows = [
+        (technique(name, words), answer, book.snippets[name], judged.get(name))
+        for page in book.pages
+        for answer in page.answers
+        for entry in answer.entries
+        for name, _ in entry.snippets
+        if name in book.snippets
+    ]
+    rows.sort(key=lambda row: row[0].lower())
     letters = [(letter, list(some)) for letter, some in groupby(rows, lambda row: row[0][0].upper())]
     lines = opening(
         "Index of techniques",
-        f"The {len(claims)} snippets of this book by technique, from A to Z, each with its question and verdict.",
+        f"The {len(rows)} snippets of this book by technique, from A to Z, each with its question and verdict.",
         "the snippets and the topic pages; do not edit",
     )
     lines += [
-        f"All {len(claims)} snippets by what they show, each with its claim, verdict and question. For whole subjects, "
-        "see [the questions by technique](questions.md#by-technique); for seeds and replication, "
-        "[the ledger](ledger.md).",
+        f"All {len(rows)} snippets by what they show, each with its claim and question, and with a verdict where it "
+        "carries one. For whole subjects, see [the questions by technique](questions.md#by-technique); for studies, "
+        "seeds and replication, [the ledger](ledger.md).",
         "",
         '<div class="ledger">',
-        filter_form(claims, book.sections),
+        filter_form(claims, book.sections, len(rows), "snippets"),
         letter_links(letter for letter, _ in letters),
     ]
     for letter, some in letters:
         lines += [f'<h2 id="{letter.lower()}">{letter}</h2>', "<ul>"]
-        for name, claim in some:
-            page = claim.page.replace(".md", ".html")
+        for name, answer, snippet, claim in some:
+            question = book.questions[answer.number]
+            verdict = ""
+            if claim:
+                shown = VERDICTS[claim.verdict]
+                verdict = f'<strong class="{claim.verdict}">{shown.mark} {shown.name}</strong> · '
             lines.append(
-                f'<li data-section="{claim.section}" data-verdict="{claim.verdict}">'
-                f'<a href="{page}#{claim.anchor}">{escape(name)}</a> {escape(claim.claim)} '
-                f'<span class="facts"><strong class="{claim.verdict}">{VERDICTS[claim.verdict].mark} {VERDICTS[claim.verdict].name}'
-                f'</strong> · <a href="{page}#q{claim.question}">Q{claim.question}</a></span></li>'
+                f'<li data-section="{question.section}" data-verdict="{claim.verdict if claim else ""}">'
+                f'<a href="{question.topic}.html#{listing_anchor(snippet)}">{escape(name)}</a> '
+                f'{escape(snippet.summary)} <span class="facts">{verdict}'
+                f'<a href="{question.address}">Q{answer.number}</a></span></li>'
             )
         lines.append("</ul>")
     return "\n".join([*lines, "</div>", ""])

@@ -1,8 +1,10 @@
-"""Compare a snippet's output with the recorded one: words and integers exactly, decimals nearly."""
+"""Compare a snippet's run with the recorded one: words and integers exactly, decimals nearly."""
 
 import re
+from collections import Counter
 
-NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]*\w)|(?<![\w.])-?\d+[eE][+-]?\d+(?!\w)")
+SIGN = r"(?<![\w.])[+-]?"  # a plus too: rounding turns -0.00 into +0.00
+NUMBER = re.compile(rf"{SIGN}\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.]*\w)|{SIGN}\d+[eE][+-]?\d+(?!\w)")
 
 
 def difference(actual: str, expected: str, tolerance: float | None = None) -> str:
@@ -30,6 +32,22 @@ def difference(actual: str, expected: str, tolerance: float | None = None) -> st
             if abs(float(a) - float(b)) > allowed * (1 + 1e-6):
                 return f"{message}: {a} and {b} differ by more than {allowed:g}"
     return ""
+
+
+def deviation(actual: str, expected: str, tolerance: float | None = None) -> float:
+    """The largest difference of two outputs that agree in words, as a share of what is allowed."""
+    pairs = zip(NUMBER.findall(actual), NUMBER.findall(expected))
+    return max((abs(float(a) - float(b)) / (tolerance or _last_digit(b)) for a, b in pairs), default=0.0)
+
+
+def frame(svg: str) -> tuple:
+    """What must agree about a figure on any machine: its shape in tenths, its axes with what they hold, and its
+    texts but for the numbers."""
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
+    parts = Counter(re.findall(r'<g id="([a-zA-Z]+)_?\d*">', svg))
+    held = [parts[kind] for kind in ("axes", "patch", "PathCollection", "QuadMesh", "legend")]
+    texts = [re.sub(r"-?[\d.]+", "#", text) for text in re.findall(r"<!-- (.*?) -->", svg)]
+    return round(10 * width / height), *held, len(re.findall(r"<image", svg)), *sorted(set(texts))
 
 
 def _last_digit(text: str) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from answerbook.model import (
     existing_figures,
     figure_paths,
-    read_manifest,
+    read_record,
     read_snippets,
     snippet_names,
 )
@@ -40,6 +40,17 @@ def select_names(wanted: list[str], root: Path = ROOT) -> list[str]:
     return [n for n in names if not wanted or n in wanted or n.split("/")[0] in wanted]
 
 
+def keep(name: str, fields: dict, root: Path) -> None:
+    """Put what was found of one snippet into its topic's ``record.json``; deleted snippets leave it."""
+    topic, technique = name.split("/")
+    with locked(root):  # two runs may go side by side
+        record = read_record(topic, root)
+        record[technique] = record.get(technique, {}) | fields
+        known = {path.stem for path in (root / f"snippets/{topic}").glob("*.py")}
+        record = {one: record[one] for one in sorted(record) if one in known}
+        replace(root / f"snippets/{topic}/record.json", (json.dumps(record, indent=1) + "\n").encode())
+
+
 def write(run: Run, digest: str, root: Path) -> str:
     """Write one good run's files; returns what changed, in words."""
     changes = [replace(root / f"snippets/{run.name}.out", run.stdout.encode())]
@@ -48,11 +59,7 @@ def write(run: Run, digest: str, root: Path) -> str:
     for path in existing_figures(run.name, root)[len(run.figures) :]:
         path.unlink()
         changes.append(f"{path.name} removed")
-    with locked(root):  # two recordings may run side by side
-        manifest = read_manifest(root) | {run.name: digest}
-        known = set(snippet_names(root))
-        manifest = {name: manifest[name] for name in sorted(manifest) if name in known}
-        replace(root / "snippets/recorded.json", (json.dumps(manifest, indent=1) + "\n").encode())
+    keep(run.name, {"digest": digest}, root)
     return ", ".join(filter(None, changes)) or "nothing changed"
 
 

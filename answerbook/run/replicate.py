@@ -2,30 +2,26 @@
 
 Each snippet that draws random numbers runs ten times, all its seeds moved by an offset. The offsets come from
 the date of the run through SHA-256, so nobody picks them. The claim holds where the assertions pass.
-``snippets/replicated.json`` keeps what was found, when and with what; the ledger shows it.
+``snippets/<topic>/record.json`` keeps what was found, when and with what; the ledger shows it.
 """
 
 import datetime
 import hashlib
-import json
-import platform
 import re
 import statistics
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from answerbook.model import (
     ENOUGH,
     RUNS,
     Snippet,
-    read_replications,
     read_snippets,
-    snippet_names,
 )
-from answerbook.project import ROOT, locked, replace
+from answerbook.project import ROOT
 from answerbook.run import runner
-from answerbook.run.record import select_names
+from answerbook.run.environment import environment
+from answerbook.run.record import keep, select_names
 
 CPU_SECONDS = 120  # fresh seeds may take a little longer than the recorded ones
 
@@ -36,22 +32,11 @@ def offsets(date: str) -> list[int]:
     return [1000 + int.from_bytes(value[:8], "big") % 999_000 for value in digests]
 
 
-def environment() -> dict[str, str]:
-    """The versions and the processor that a run used."""
-    cpuinfo = Path("/proc/cpuinfo")  # Linux
-    found = cpuinfo.exists() and re.search(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
-    return {
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "cpu": found[1] if found else platform.processor() or platform.machine(),
-    }
-
-
 def run_on_fresh_seeds(snippet: Snippet, date: str) -> tuple[dict, list[str]]:
     """Run one snippet on fresh seeds.
 
     Returns:
-        Its entry in ``replicated.json`` and the errors of the runs in which it did not hold. A
+        What its record keeps and the errors of the runs in which it did not hold. A
         snippet that draws nothing at random runs once.
     """
 
@@ -82,14 +67,6 @@ def holds(entry: dict | None, digest: str) -> bool:
     return bool(entry) and entry["digest"] == digest and entry["held"] >= min(ENOUGH, entry["runs"])
 
 
-def keep(name: str, entry: dict, root: Path) -> None:
-    """Put one entry into ``replicated.json``, in order."""
-    with locked(root):  # two replications may run side by side
-        entries = read_replications(root) | {name: entry}
-        entries = {name: entries[name] for name in snippet_names(root) if name in entries}
-        replace(root / "snippets/replicated.json", (json.dumps(entries, indent=1) + "\n").encode())
-
-
 def replicate(names: list[str], unchanged_too: bool = False, root: Path = ROOT) -> int:
     """Replicate what the names select, as far as its code changed; 1 if a claim holds too seldom."""
     snippets = read_snippets(root)
@@ -100,7 +77,7 @@ def replicate(names: list[str], unchanged_too: bool = False, root: Path = ROOT) 
     short = []
     for number, snippet in enumerate(due, 1):
         entry, errors = run_on_fresh_seeds(snippet, date)
-        keep(snippet.name, entry, root)
+        keep(snippet.name, {"replication": entry}, root)
         print(f"[{number}/{len(due)}] {snippet.name}: held {entry['held']} of {entry['runs']}", flush=True)
         for error in errors:
             print("    " + error.strip().splitlines()[-1], flush=True)

@@ -67,7 +67,7 @@ def _start():
     return context
 
 
-def _context():
+def context():
     """The server that the sources' processes are forked from; only it sees ``ENVIRONMENT``."""
     with _starting:  # two threads that change the environment at once would not leave it as it was
         return _start()
@@ -125,7 +125,7 @@ def run(
     try:
         (folder / "empty").mkdir()
         (folder / "empty" / "snippet.py").write_text(source)
-        process = _context().Process(target=_child, args=(str(folder), name, cpu_limit, seed_offset))
+        process = context().Process(target=_child, args=(str(folder), name, cpu_limit, seed_offset))
         process.start()
         process.join(wall_limit)
         timed_out = process.is_alive()
@@ -169,6 +169,9 @@ def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) ->
     import matplotlib
     import matplotlib.pyplot as plt
     import torch
+    from scipy.linalg import LinAlgWarning
+    from scipy.optimize import OptimizeWarning
+    from sklearn.exceptions import ConvergenceWarning
 
     torch.set_num_threads(int(THREADS))
     # Same input, same bytes: no date, no version, ids from the name.
@@ -200,7 +203,9 @@ def _child(folder: str, name: str, cpu_limit: float, seed_offset: int | None) ->
     code = 0
     try:
         with warnings.catch_warnings():
-            for category in (DeprecationWarning, FutureWarning):
+            # A fit that stopped before its end has digits that depend on the processor.
+            unfinished = ConvergenceWarning, LinAlgWarning, OptimizeWarning
+            for category in (DeprecationWarning, FutureWarning, *unfinished):
                 warnings.simplefilter("error", category)
             # The whole path: processes that the snippet spawns look for it from another folder.
             runpy.run_path(os.path.abspath("snippet.py"), run_name="__main__")

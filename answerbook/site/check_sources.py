@@ -18,6 +18,7 @@ from answerbook.model import (
     VERDICTS,
     Answer,
     Book,
+    Entry,
     Page,
     Question,
     Snippet,
@@ -30,9 +31,9 @@ from answerbook.run import labs
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 PAPER = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])+)\]\((https://(?:arxiv\.org|doi\.org)/[^)\s]+)\)")
-PARTS = ("wrong", "follow-ups", "evidence", "sources")  # each an anchor #q<number>-<part>, in this order
+PARTS = ("wrong", "follow-ups", "breaks", "evidence", "sources")  # each an anchor #q<number>-<part>, in this order
 FEW, MANY = 3, 5  # related questions of one question
-LEAST = 2  # entries under Evidence that an answer stands on
+LEAST = 2  # studies and snippets that an answer stands on
 
 
 def check(book: Book) -> list[Problem]:
@@ -50,7 +51,9 @@ def check(book: Book) -> list[Problem]:
         if used[name] != 1:
             message = f"is on {used[name]} pages; show it on exactly one, by --8<-- \"{_part(name)}\""
             problems.append(Problem(f"snippets/{name}.py", 1, message))
-        problems += _check_replication(snippet)
+        if name.split("/")[0] not in book.converted:
+            problems += _check_replication(snippet)
+    problems += _check_studies(book)
     for path in sorted((book.root / "snippets").glob("*/*.out")):
         if not path.with_suffix(".py").exists():
             file = path.relative_to(book.root).as_posix()
@@ -110,7 +113,11 @@ def _check_part(page: Page, line: int, name: str, book: Book) -> Iterator[Proble
     topic, part = name.split("/")
     if topic != Path(page.file).stem:
         yield Problem(page.file, line, f"includes a part of {topic}; a page shows the parts of its own topic")
-    elif not re.match(r"q\d+", part):
+    elif part.startswith("study-"):
+        if f"{topic}/{part.removeprefix('study-')}" not in book.studies:
+            message = f"studies/{topic}/{part.removeprefix('study-')}.py does not exist; check the spelling"
+            yield Problem(page.file, line, message)
+    elif not re.match(r"q\d+|reading$", part):
         snippet = book.snippets.get(name)
         if snippet is None:
             yield Problem(page.file, line, f"snippets/{name}.py does not exist; check the spelling")
@@ -146,13 +153,16 @@ def _check_questions(book: Book) -> Iterator[Problem]:
             if answer.anchor != f"q{answer.number}":
                 message = f"write the anchor as {{ #q{answer.number} }}, not #{answer.anchor}"
                 yield Problem(page.file, answer.line, message)
-            yield from _check_form(answer, question)
+            yield from _check_form(answer, question, book)
+        reading = f'--8<-- "parts/{Path(page.file).stem}.md:reading"'
+        if page.answers and reading not in page.lines:
+            yield Problem(page.file, 1, f"write this line before the first question: {reading}")
         for number, question in book.questions.items():
             if page.file == f"docs/{question.page}" and number not in seen:
                 yield Problem(page.file, 1, f"question {number} ({question.title}) is missing on its page")
 
 
-def _check_form(answer: Answer, question: Question) -> Iterator[Problem]:
+def _check_form(answer: Answer, question: Question, book: Book) -> Iterator[Problem]:
     """The parts that every answer has."""
     file, line, number, topic = answer.file, answer.line, answer.number, question.topic.split("/")[1]
     for part, where in (("", "under its heading"), ("-related", "under its sources")):
@@ -162,27 +172,61 @@ def _check_form(answer: Answer, question: Question) -> Iterator[Problem]:
     words = len(answer.short.split())
     if not 1 <= words <= 60:
         yield Problem(file, line, f"Q{number}: the short answer has {words} words; give it 1 to 60")
-    places = [answer.text.find(f"{{ #q{number}-{part} }}") for part in PARTS]
-    for part, place in zip(PARTS, places, strict=True):
+    converted = topic in book.converted
+    parts = PARTS if converted else [part for part in PARTS if part != "breaks"]
+    places = [answer.text.find(f"{{ #q{number}-{part} }}") for part in parts]
+    for part, place in zip(parts, places, strict=True):
         if place < 0:
             yield Problem(file, line, f"Q{number}: no heading with the anchor #q{number}-{part}")
     if min(places) >= 0 and places != sorted(places):
-        yield Problem(file, line, f"Q{number}: put its parts in the order {', '.join(PARTS)}")
+        yield Problem(file, line, f"Q{number}: put its parts in the order {', '.join(parts)}")
     if not answer.wrong:
         yield Problem(file, line, f"Q{number}: no `!!! wrong` block with a common wrong answer")
     if not re.search(r"^\?\?\? question ", answer.text, re.MULTILINE):
         yield Problem(file, line, f"Q{number}: no folded follow-up (`??? question`)")
-    shown = [(name, at, entry) for entry in answer.entries for name, at in entry.snippets]
-    if len(shown) < LEAST:
-        yield Problem(file, line, f"Q{number}: {len(shown)} snippets; an answer stands on at least {LEAST}")
-    for name, at, entry in shown:
+    shown = sum(len(entry.snippets) + len(entry.studies) for entry in answer.entries)
+    if shown < LEAST:
+        message = f"Q{number}: {shown} studies and snippets; an answer stands on at least {LEAST}"
+        yield Problem(file, line, message)
+    for entry in answer.entries:
+        yield from _check_entry(answer, entry, converted)
+
+
+def _check_entry(answer: Answer, entry: Entry, converted: bool) -> Iterator[Problem]:
+    """A claim has one verdict: of a first edition's snippet from its author, of a study from its intervals."""
+    file, number = answer.file, answer.number
+    if converted:
+        if entry.verdicts:
+            message = "has a verdict written by hand; where effects are studies, verdicts come from their results"
+            yield Problem(file, entry.line, message)
+        if entry.anchor and not entry.anchor.startswith(f"q{number}-"):
+            yield Problem(file, entry.line, f"give this heading an anchor {{ #q{number}-… }}")
+        return
+    for name, at in entry.snippets:
         anchor = f"q{number}-{name.split('/')[1].replace('_', '-')}"
         if entry.anchor != anchor:
             yield Problem(file, at, f"give the heading above the anchor {{ #{anchor} }}")
         if len(entry.verdicts) != len(entry.snippets):
-            forms = ", ".join(f'!!! {key} "{verdict.name}"' for key, verdict in VERDICTS.items())
+            forms = ", ".join(f'!!! {key} "{VERDICTS[key].name}"' for key in ("holds", "holds-when", "fails"))
             message = f"{len(entry.verdicts)} verdicts for this snippet; give it one of {forms}"
             yield Problem(file, at, message)
+
+
+def _check_studies(book: Book) -> Iterator[Problem]:
+    """Each study has a result of its present code and stands on one page; tests/study asks what it says."""
+    shown = Counter(name for page in book.pages for name, _ in page.studies)
+    for name, study in book.studies.items():
+        file, remedy = f"studies/{name}.py", f"run `make study ONLY={name}`"
+        if study.result is None:
+            yield Problem(file, 1, f"was never run; {remedy}")
+        elif not study.is_recorded:
+            yield Problem(file, 1, f"changed after its result was certified; {remedy}")
+        elif not (book.root / f"docs/figures/{name}.svg").exists():
+            yield Problem(file, 1, f"has no figure docs/figures/{name}.svg; {remedy}")
+        if shown[name] != 1:
+            topic, key = name.split("/")
+            include = f'--8<-- "parts/{topic}.md:study-{key}"'
+            yield Problem(file, 1, f"is on {shown[name]} pages; show it on exactly one, by {include}")
 
 
 def _check_list(book: Book) -> Iterator[Problem]:

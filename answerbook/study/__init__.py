@@ -65,10 +65,10 @@ A study answers one question of a practitioner with all arms in one table. Its f
         budget=120,
     )
 
-What the machinery does with it (``python -m answerbook.study <topic>/<study>``):
+What the machinery does with it (``make study ONLY=<topic>/<study>``):
 
 1. It checks the declaration: a rival and a skeptic for each claim, as many candidates for each arm,
-   at least 10 pairs.
+   at least 10 pairs, two tuning seeds (three to see a plateau missed before certification).
 2. It tries every candidate of every arm on the tuning seeds and takes the one with the best mean of the
    first metric on validation data. Arms that do not share start, batches and steps, and arms that are
    still learning, end it here, unless ``Arm(differs={aspect: why})`` says so; the table shows the reason.
@@ -90,7 +90,7 @@ Traps:
   ``fit(run, photograph, **knobs)`` returns the values of all metrics for one photograph, averaged over its
   crops. Load networks inside a cached function, not when the file is imported.
 - A rate that decays to zero always looks like a plateau late: prefer a constant rate and ``run.best``.
-- Run ``--quick`` first: each arm with two steps.
+- Run ``python -m answerbook study <topic>/<study> --quick`` first: each arm with two steps.
 '''
 
 from answerbook.study.declare import Arm, Claim, Study, StudyError

@@ -3,29 +3,27 @@
 Stopped with Ctrl+C, the same command goes on where it was.
 """
 
-import argparse
 import hashlib
 import json
-import multiprocessing
 import multiprocessing.connection
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
-os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")})  # before torch
+from answerbook.pages.studies import verdict_text
+from answerbook.project import ROOT, Problem, replace
+from answerbook.run import runner
+from answerbook.run.digest import code_digest
+from answerbook.study import protocol, report, results
+from answerbook.study.declare import StudyError
 
-from answerbook.run.digest import code_digest  # noqa: E402
-from answerbook.study import protocol, report, results, simulate  # noqa: E402
-from answerbook.study.declare import StudyError  # noqa: E402
-
-ROOT = Path(__file__).parent.parent.parent
-PRELOAD = ["torch", "numpy", "scipy.stats", "sklearn.datasets"]  # imported once, by the server of workers
 SECONDS = 5  # between two lines of progress
 
 
@@ -47,11 +45,10 @@ class Runner:
         Raises:
             StudyError: a job fails, or the study has used up its CPU seconds.
         """
-        name, records, started = jobs[0].name, {}, time.monotonic()
+        name, started = jobs[0].name, time.monotonic()
         budget, before = results.load_study(self.root, name).budget, self.spent.get(name, 0.0)
-        paths = [
-            self.kept(name) / f"{hashlib.sha256(repr(job).encode()).hexdigest()[:20]}.json" for job in jobs
-        ]
+        folder = self.kept(name)
+        paths = [folder / f"{hashlib.sha256(repr(job).encode()).hexdigest()[:20]}.json" for job in jobs]
         records = {n: json.loads(path.read_text()) for n, path in enumerate(paths) if path.exists()}
         futures = {
             self.pool.submit(protocol.run_job, jobs[n]): n for n in range(len(jobs)) if n not in records
@@ -61,7 +58,7 @@ class Runner:
                 n = futures[future]
                 records[n] = future.result()
                 if not jobs[n].quick:
-                    results.replace(paths[n], json.dumps(records[n]).encode())
+                    replace(paths[n], json.dumps(records[n]).encode())
                 spent = before + sum(record["cpu_seconds"] for record in records.values())
                 if spent > budget:
                     raise StudyError(f"studies/{name}.py: over {budget:g} CPU s, in {what}; make it smaller")
@@ -79,7 +76,7 @@ class Runner:
         self.spent[name] = before + sum(record["cpu_seconds"] for record in records.values())
         return [records[n] for n in range(len(jobs))]
 
-    def certify(self, name: str) -> list[results.Problem]:
+    def certify(self, name: str) -> list[Problem]:
         """Run one study and write its result and figure; what a check says about them.
 
         Raises:
@@ -87,10 +84,10 @@ class Runner:
         """
         result = results.certify(self.root, name, self.run_all)
         results.write_result(self.root, name, result)
-        results.replace(results.figure_path(self.root, name), report.forest_plot(result))
+        replace(results.figure_path(self.root, name), report.forest_plot(result))
         shutil.rmtree(self.kept(name).parent, ignore_errors=True)
         for claim_id in result["claims"]:
-            print(f"  {report.verdict_text(result, claim_id)}", flush=True)
+            print(f"  {verdict_text(result, claim_id)}", flush=True)
         return results.check(self.root, [name])
 
 
@@ -112,14 +109,14 @@ def due(root: Path, names: list[str]) -> list[str]:
 
 def run(root: Path, names: list[str], pool: Executor, quick: bool = False) -> list[str]:
     """Certify studies one after the other, or run each with a few steps; a line for each that failed."""
-    runner, failed = Runner(root, pool), []
+    one, failed = Runner(root, pool), []
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name}", flush=True)
         try:
             if quick:
-                results.quick(root, name, runner.run_all)
+                results.quick(root, name, one.run_all)
             else:
-                failed += [f"{p.file}:{p.line}: {p.message}" for p in runner.certify(name)]
+                failed += map(str, one.certify(name))
         except StudyError as error:
             failed.append(str(error))
             print("  FAILED, recorded files left as they were", flush=True)
@@ -127,10 +124,8 @@ def run(root: Path, names: list[str], pool: Executor, quick: bool = False) -> li
 
 
 def workers(count: int) -> ProcessPoolExecutor:
-    """Processes of one thread each, forked from a server that has only imported torch."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    """Processes of one thread each, forked from the server that snippets run from too."""
+    return ProcessPoolExecutor(count, mp_context=runner.context(), initializer=_begin)
 
 
 def _begin() -> None:
@@ -145,46 +140,58 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m answerbook.study", description=__doc__)
-    parser.add_argument("names", nargs="*", help="<topic>/<study>, or <topic> for all of it")
-    parser.add_argument("--quick", action="store_true", help="each once with a few steps; writes nothing")
-    parser.add_argument("--again", action="store_true", help="on new seeds although nothing changed")
-    parser.add_argument("--check", action="store_true", help="check the recorded results; runs nothing")
-    parser.add_argument("--figures", action="store_true", help="draw from the recorded results; runs nothing")
-    parser.add_argument("--power", action="store_true", help="simulate the verdicts: studies/power.json")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
-    args = parser.parse_args(arguments)
-    failed = []
+def certify(names: list[str], again: bool, is_quick: bool, jobs: int, root: Path = ROOT) -> list[str]:
+    """Certify what the names select; a line for each that failed.
+
+    Args:
+        names: <topic>/<study>, or <topic> for all of it; empty: all studies.
+        again: on new seeds, although nothing changed; the earlier result moves to the history.
+        is_quick: each once with a few steps; nothing is written.
+        jobs: how many processes.
+        root: the project's folder.
+
+    Raises:
+        StudyError: there is no such study.
+    """
+    selected = select(root, names)
+    chosen = selected if again or is_quick else due(root, selected)
+    print(f"{len(chosen)} of {len(selected)} studies to run", flush=True)
+    with working(jobs) as pool:
+        return run(root, chosen, pool, is_quick)
+
+
+def repeat(names: list[str], share: tuple[int, int], jobs: int, root: Path = ROOT) -> list[str]:
+    """Run all recorded pairs again; a line for each value that does not come again.
+
+    ``share`` (i, n) takes of the selected studies each n-th, from the i-th on, so that n machines share them.
+    """
+    chosen = select(root, names)[share[0] - 1 :: share[1]]
+    with working(jobs) as pool:
+        one, found = Runner(root, pool), []
+        for name in chosen:
+            found += map(str, results.repeat(root, name, one.run_all))
+            shutil.rmtree(one.kept(name).parent, ignore_errors=True)
+    print(f"{len(chosen)} studies repeated: {', '.join(chosen) or 'none'}", flush=True)
+    return found
+
+
+@contextmanager
+def working(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of workers that ends with the block, also at Ctrl+C."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background ignores them
+        signal.signal(number, signal.default_int_handler)
+    pool = workers(jobs)
     try:
-        names = select(root, args.names)
-        if args.power:
-            simulate.write(root)
-        elif args.figures:
-            for name in names:
-                if result := results.read_result(root, name):
-                    results.replace(results.figure_path(root, name), report.forest_plot(result))
-        elif args.check:
-            failed = [f"{p.file}:{p.line}: {p.message}" for p in results.check(root, names)]
-        else:
-            chosen = names if args.again or args.quick else due(root, names)
-            print(f"{len(chosen)} of {len(names)} studies to run", flush=True)
-            for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell's background ignores them
-                signal.signal(number, signal.default_int_handler)
-            pool = workers(args.jobs)
-            try:
-                failed = run(root, chosen, pool, args.quick)
-            finally:
-                processes = list((pool._processes or {}).values())
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in processes:
-                    process.terminate()
-    except StudyError as error:
-        failed = [str(error)]
-    except KeyboardInterrupt:
-        print("\nstopped; finished runs are kept, the same command goes on", file=sys.stderr)
-        return 130
-    for line in failed:
-        print(line, file=sys.stderr)
-    return bool(failed)
+        yield pool
+    finally:
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+def draw(names: list[str], root: Path = ROOT) -> None:
+    """Draw the figures of recorded results anew."""
+    for name in select(root, names):
+        if result := results.read_result(root, name):
+            replace(results.figure_path(root, name), report.forest_plot(result))

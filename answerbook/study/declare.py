@@ -1,8 +1,11 @@
 """What a study says before it runs: arms, claims with their margins, seeds and budget."""
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from answerbook.project import Trouble
 
 ASPECTS = ("start", "batches", "steps", "plateau", "grid")  # what arms share unless one says why not
 MIN_PAIRS = 10
@@ -10,7 +13,7 @@ MAX_BUDGET = 600  # CPU seconds
 DIRECTIONS = {"larger": 1.0, "smaller": -1.0}  # which values of a metric are better
 
 
-class StudyError(Exception):
+class StudyError(Trouble):
     """A study that cannot be run as it is; the message names its file and the remedy in one line."""
 
 
@@ -170,6 +173,8 @@ class Study:
         if self.tuned and len(self.tuning_units) < 2:
             found.append(("tuning", f"knobs are chosen on tuning {self.unit}s; name at least two"))
         for arm in self.arms:
+            if json.loads(json.dumps(arm.candidates(), default=str)) != arm.candidates():
+                found.append((arm.name, f"arm {arm.name!r}: as knobs give numbers, texts or lists of them"))
             if wrong := set(arm.differs) - set(ASPECTS):
                 found.append((arm.name, f"differs: {min(wrong)!r} is none of {', '.join(ASPECTS)}"))
         for claim in self.claims:

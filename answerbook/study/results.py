@@ -4,30 +4,20 @@ import datetime
 import hashlib
 import json
 import math
-import os
-import platform
 import re
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from answerbook.project import Problem, replace
 from answerbook.run.digest import code_digest
+from answerbook.run.environment import environment
 from answerbook.study.declare import Arm, Claim, Study, StudyError
 from answerbook.study.protocol import DIGITS, Job, load_study, run_job
 from answerbook.study.statistics import certification_seeds, chance, interval, verdict, verdict_when
 
 TOLERANCE = 0.002  # between a recorded value and the same run on another processor
-
-
-class Problem(NamedTuple):
-    """Something wrong: where, and what to do about it."""
-
-    file: str
-    line: int
-    message: str
 
 
 def study_names(root: Path) -> list[str]:
@@ -51,14 +41,6 @@ def write_result(root: Path, name: str, result: dict) -> None:
     text = json.dumps(result, indent=1, ensure_ascii=False)
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
     replace(Path(root, "studies", f"{name}.json"), (text + "\n").encode())
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 # A certification
@@ -104,12 +86,14 @@ def certify(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict
     plan = [(arm, arms[arm.name]["chosen"]) for arm in study.arms]
     for (arm, _), own in zip(plan, records_of("certification", plan, units, "test"), strict=True):
         values = {metric: [record["values"][metric] for record in own] for metric in study.metrics}
-        arms[arm.name] |= training(study, own) | {"values": values, "differs": arm.differs}
+        intervals = {metric: ends(values[metric]) for metric in study.metrics}
+        arms[arm.name] |= training(study, own)
+        arms[arm.name] |= {"values": values, "intervals": intervals, "differs": arm.differs}
     return {
         "study": name,
         "digest": digest,
         "date": datetime.date.today().isoformat(),
-        **environment(),
+        **environment("numpy"),
         "cpu_seconds": round(sum(spent), 1),
         "question": study.question,
         "equal": study.equal,
@@ -189,12 +173,17 @@ def decide(study: Study, arms: dict[str, dict]) -> dict[str, dict]:
     return {claim.id: _decide(study, claim, arms) for claim in study.claims}
 
 
+def ends(values) -> list[float]:
+    """The 95 % interval of the mean of ``values`` (n,), as it is recorded."""
+    return [round(float(end), DIGITS) for end in interval(np.array(values, float))]
+
+
 def _decide(study: Study, claim: Claim, arms: dict[str, dict]) -> dict:
     found, verdicts = {}, []
     for condition, (arm, rival) in claim.pairs().items():
         values = (np.array(arms[name]["values"][claim.metric], float) for name in (arm, rival))
         differences = study.sign(claim.metric) * np.subtract(*values)
-        low, high = (round(float(end), DIGITS) for end in interval(differences))
+        low, high = ends(differences)
         verdicts.append(verdict(low, high, claim.threshold))
         found[condition] = {
             "arm": arm,
@@ -224,18 +213,6 @@ def summary(result: dict) -> dict:
         for name, claim in result["claims"].items()
     }
     return {key: result[key] for key in ("digest", "date", "units")} | {"claims": claims}
-
-
-def environment() -> dict[str, str]:
-    """The versions and the processor of a run."""
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return {
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "numpy": version("numpy"),
-        "cpu": model[1] if model else platform.machine(),
-    }
 
 
 # What a result must say
@@ -273,7 +250,7 @@ def fairness(study: Study, arms: dict[str, dict]) -> list[tuple[str, str]]:
     return found
 
 
-REDO = "it was edited by hand, so restore it from git or run the study with --again"
+REDO = "it was edited by hand, so restore it from git or run `python -m answerbook study NAME --again`"
 
 
 def verify(study: Study, result: dict) -> list[tuple[str, str]]:
@@ -284,6 +261,11 @@ def verify(study: Study, result: dict) -> list[tuple[str, str]]:
         if any(len(values.get(metric, [])) != count for metric in study.metrics):
             return [(arm.name, f"arm {arm.name!r} is left out, or some of its {count} values are; {REDO}")]
     found = _verify_units(study, result) + _verify_knobs(study, result)
+    for name, arm in result["arms"].items():
+        if not _agree(
+            {metric: ends(arm["values"][metric]) for metric in study.metrics}, arm.get("intervals")
+        ):
+            found.append((name, f"arm {name!r}: its intervals do not follow from its values; {REDO}"))
     for name, claim in decide(study, result["arms"]).items():
         recorded = result["claims"].get(name, {})
         for key in sorted(set(claim) | set(recorded)):
@@ -342,7 +324,7 @@ def check(root: Path, names: Sequence[str] | None = None) -> list[Problem]:
         for path, needle, message in _problems(root, name, code, file):
             found.append(Problem(path, line_of(root / path, needle), message))
         if (root / file).exists() and not figure_path(root, name).exists():
-            remedy = f"run: python -m answerbook.study {name} --figures"
+            remedy = f"run `python -m answerbook study {name} --figures`"
             found.append(Problem(f"docs/figures/{name}.svg", 1, f"the figure is missing; {remedy}"))
     for path in sorted(root.glob("studies/*/*.json")):
         if not path.with_suffix(".py").exists():
@@ -352,7 +334,7 @@ def check(root: Path, names: Sequence[str] | None = None) -> list[Problem]:
 
 def _problems(root: Path, name: str, code: str, file: str) -> list[tuple[str, str, str]]:
     """Of one study: (file, text to look for, message)."""
-    remedy = f"run: python -m answerbook.study {name}"
+    remedy = f"run `make study ONLY={name}`"
     try:
         study = load_study(root, name)
         if lacks := study.problems():
@@ -379,31 +361,46 @@ def line_of(path: Path, needle: str) -> int:
     return next((number for number, line in enumerate(lines, 1) if needle in line), 1)
 
 
-def repeat_pair(root: Path, name: str, index: int, tolerance: float = TOLERANCE) -> list[Problem]:
-    """Run one recorded pair again: the two arms of a claim on one unit.
+def repeat(
+    root: Path, name: str, run_all: Callable, arms: Sequence[str] = (), numbers: Sequence[int] = ()
+) -> list[Problem]:
+    """Run recorded pairs again with the knobs that were chosen; the values must come again.
 
     Args:
         root: of the repository.
         name: ``<topic>/<study>``; its recorded result is of its present code.
-        index: any integer >= 0; it counts through the claims, and then through the units.
-        tolerance: largest difference to a recorded value.
+        run_all: as for :func:`certify`.
+        arms, numbers: which arms on which units, by their place in the result; empty: all.
 
     Returns:
-        A problem for each value that did not come again.
+        A problem for each value that differs by more than ``TOLERANCE`` from the recorded one.
     """
     study, result, found = checked(root, name), read_result(root, name), []
-    claim = study.claims[index % len(study.claims)]
-    number = index // len(study.claims) % len(result["units"])
-    for arm in (claim.arm, claim.rival):
-        entry, unit = result["arms"][arm], result["units"][number]
-        record = run_job(Job(str(root), name, result["digest"], arm, unit, entry["chosen"], "test"))
+    plan = [(arm, n) for arm in arms or result["arms"] for n in numbers or range(len(result["units"]))]
+    jobs = [
+        Job(str(root), name, result["digest"], arm, result["units"][n], result["arms"][arm]["chosen"], "test")
+        for arm, n in plan
+    ]
+    for (arm, n), record in zip(plan, run_all("repetition", jobs), strict=True):
         for metric, value in record["values"].items():
-            old = entry["values"][metric][number]
-            if abs(value - old) > tolerance:
-                text = f"arm {arm!r}, {study.unit} {unit}: {metric} is {value}, recorded {old}"
+            old = result["arms"][arm]["values"][metric][n]
+            if abs(value - old) > TOLERANCE:
+                text = f"arm {arm!r}, {study.unit} {result['units'][n]}: {metric} is {value}, recorded {old}"
                 line = line_of(Path(root, "studies", f"{name}.json"), f'"{arm}"')
                 found.append(Problem(f"studies/{name}.json", line, f"{text}; find what is not seeded"))
     return found
+
+
+def repeat_pair(root: Path, name: str, index: int) -> list[Problem]:
+    """Run one recorded pair again: the two arms of a claim on one unit.
+
+    ``index`` is any integer >= 0; it counts through the claims, and then through the units.
+    """
+    study, result = checked(root, name), read_result(root, name)
+    claim = study.claims[index % len(study.claims)]
+    number = index // len(study.claims) % len(result["units"])
+    pair = [claim.arm, claim.rival]
+    return repeat(root, name, lambda _, jobs: [run_job(job) for job in jobs], pair, [number])
 
 
 def quick(root: Path, name: str, run_all: Callable[[str, list[Job]], list[dict]]) -> None:

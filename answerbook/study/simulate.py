@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from answerbook.study.results import replace
+from answerbook.project import replace
 from answerbook.study.statistics import interval
 
 SHAPES = {  # of paired differences, each with mean 0 and standard deviation 1

@@ -5,6 +5,7 @@
   const form = ledger.querySelector("form")
   const rows = [...ledger.querySelectorAll("li")]
   const { section, verdict, words } = form.elements
+  const what = form.querySelector("output").textContent.split(" ")[1] // claims or snippets
   const choice = new URLSearchParams(location.search)
   for (const field of [section, verdict, words]) field.value = choice.get(field.name) ?? ""
 
@@ -24,7 +25,7 @@
       const letter = ledger.querySelector(`.letters a[href="#${heading.id}"]`)
       if (letter) letter.hidden = list.hidden
     }
-    form.querySelector("output").textContent = `${shown} of ${rows.length} claims`
+    form.querySelector("output").textContent = `${shown} of ${rows.length} ${what}`
   }
   const keep = () => {
     const chosen = [...new FormData(form)].filter(([, value]) => value)

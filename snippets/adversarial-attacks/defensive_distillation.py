@@ -73,7 +73,7 @@ for name, target, source, t, style in (
         f"({v.min():.2f} to {v.max():.2f}, n={S})"
     )
 _, naive, transferred, adaptive = curves
-print(f"test images whose gradient is exactly zero: {zero.min():.0%} or more")
+print("test images whose gradient is exactly zero: over 60% on every seed")
 assert zero.min() > 0.6 and (naive[2] > adaptive[2] + 0.2).all()
 assert (naive[2] > transferred[2] + 0.05).all() and adaptive[4].mean() < 0.1
 plt.xlabel("eps (largest change of a pixel)"), plt.ylabel("accuracy")

@@ -46,7 +46,7 @@ noisy = (clean + eps * torch.randn_like(clean).sign()).clamp(0, 1)
 inputs = clean, noisy, z
 
 victims = {
-    "logistic regression": lambda: LogisticRegression(max_iter=200),
+    "logistic regression": lambda: LogisticRegression(tol=1e-6, max_iter=1000),
     "support vectors, RBF": lambda: SVC(),
     "nearest neighbor": lambda: KNeighborsClassifier(1),
 }

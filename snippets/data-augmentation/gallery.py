@@ -4,7 +4,6 @@ Photographs (1, 3, S, S) in [0, 1]. The question is: what share of it is a cat?
 """
 
 import math
-
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F

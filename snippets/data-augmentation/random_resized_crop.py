@@ -5,7 +5,6 @@ a ratio of 3:4 to 4:3, resized to 224 x 224. Test: short side to 256, center 224
 """
 
 import math
-
 import matplotlib.pyplot as plt
 import numpy as np
 from skimage import data

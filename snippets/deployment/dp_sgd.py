@@ -5,7 +5,6 @@ Abadi and others, CCS 2016. Digits, about 600 members, a tenth mislabeled; x (n,
 """
 
 import math
-
 import torch
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -47,7 +46,8 @@ def run(seed, sigma, clip=0.5, rate=2.5, steps=40, n=600):
     member, wrong = torch.rand(2, len(x)) < torch.tensor([[n / len(x)], [0.1]])
     y = torch.where(wrong, (truth + torch.randint(1, 10, (len(x),))) % 10, truth)
     if sigma is None:  # ordinary training, to the end
-        fit = LogisticRegression(C=10, max_iter=200).fit(x[member], y[member])
+        fit = LogisticRegression(C=10, solver="newton-cholesky", tol=1e-8)
+        fit.fit(x[member], y[member])
         logits = torch.tensor(fit.decision_function(x))
     else:
         w = torch.zeros(65, 10)

@@ -30,7 +30,8 @@ def psi(reference, window, bins=10):
 
 
 x, y = load_digits(return_X_y=True)
-model = LogisticRegression(C=0.01, max_iter=300).fit(x[:800], y[:800])
+model = LogisticRegression(C=0.01, solver="newton-cholesky", tol=1e-8)
+model.fit(x[:800], y[:800])
 stream = x[800:]  # never seen by the model
 
 

@@ -7,7 +7,6 @@ A simulated queue: Poisson arrivals, one server, a batch of b takes 8 + b millis
 
 import bisect
 import math
-
 import matplotlib.pyplot as plt
 import numpy as np
 

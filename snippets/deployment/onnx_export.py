@@ -7,7 +7,6 @@ torch.export's graph and its ONNX form in ONNX Runtime. x (N, 3, 16, 16) -> (N, 
 import copy
 import io
 import warnings
-
 import onnxruntime
 import torch
 from torch import nn

@@ -5,7 +5,6 @@ Digits, five CNNs; magnitude pruning (Han and others, 2015) against whole channe
 """
 
 import copy
-
 import torch
 from sklearn.datasets import load_digits
 from torch import nn

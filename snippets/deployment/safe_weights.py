@@ -8,7 +8,6 @@ import hashlib
 import pathlib
 import pickle
 import tempfile
-
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file

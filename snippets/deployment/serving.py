@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
-
 import torch
 import uvicorn
 from fastapi import Body, FastAPI, Header, HTTPException

@@ -6,6 +6,7 @@ classes whose color may be hard to tell. The true class is given, as the box hea
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 torch.set_default_dtype(torch.float64)
 SEEDS, N, SIDE, K = 5, 20, 10, 3

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 from scipy.spatial.distance import cdist
-from skimage import data, feature, filters, measure, morphology, segmentation, transform
+from skimage import data, feature, filters, measure, morphology
+from skimage import segmentation, transform
 from sklearn.metrics import f1_score
 from torch import nn
 

@@ -260,7 +260,8 @@ def rank_correlation(m, n):
 
 
 def hits(m, window):  # shares of peaks in the shape's and in the mark's window (2,)
-    peak = m.flatten(1).argmax(1)[:, None, None].expand(-1, 2, 1)
+    m = m.flatten(1).round(decimals=9)  # equal pixels of an enlarged map stay equal
+    peak = m.argmax(1)[:, None, None].expand(-1, 2, 1)
     return window.flatten(2).gather(2, peak)[:, :, 0].double().mean(0)
 
 
@@ -307,7 +308,7 @@ table = torch.stack(
     [both[..., 0], result[:, 0, :, 1], result[:, 1, :, 2], both[..., 3], both[..., 4], both[..., 5]], 2
 )
 tests = ["1 incomplete", "2 pointing", "3 shortcut", "4 randomized", "5 noise", "6 deletion"]
-print(f"{'':11}" + "".join(f"{t:>14}" for t in tests) + "")
+print(f"{'':11}" + "".join(f"{t:>14}" for t in tests) + f"")
 for j, name in enumerate(names):
     cells = [f"{z.mean():.2f} ±{z.std():.2f}" if z.isfinite().all() else "none" for z in table[:, j].T]
     print(f"{name:11}" + "".join(f"{c:>14}" for c in cells))

@@ -16,7 +16,7 @@ for seed in SEEDS:
     anatomy = rng.normal(size=(40, 256))  # 16 x 16 pixels
     slices = anatomy[patient] + 0.5 * rng.normal(size=(400, 256))
     diagnosis = rng.integers(2, size=40)[patient]
-    model = LogisticRegression(C=0.01)
+    model = LogisticRegression(C=0.01, tol=1e-6, max_iter=1000)
     folds = {
         "slices shuffled": KFold(5, shuffle=True, random_state=seed).split(slices),
         "patients apart": GroupKFold(5).split(slices, groups=patient),

@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
+torch.set_default_dtype(torch.float64)
 CELLS = torch.cartesian_prod(*[torch.arange(2.0, 32, 4)] * 2).flip(1)  # (64, 2) x, y
 SHAPES = torch.tensor([[8.0, 8], [13, 13], [13, 8], [8, 13]])
 ANCHORS = torch.cat([CELLS.repeat_interleave(4, 0), SHAPES.repeat(64, 1)], 1)

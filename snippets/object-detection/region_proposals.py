@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+torch.set_default_dtype(torch.float64)
 CELLS = torch.cartesian_prod(*[torch.arange(2.0, 32, 4)] * 2).flip(1)  # (64, 2) x, y
 SHAPES = torch.tensor([[8.0, 8], [13, 13], [13, 8], [8, 13]])
 ANCHORS = torch.cat([CELLS.repeat_interleave(4, 0), SHAPES.repeat(64, 1)], 1)
@@ -73,7 +74,7 @@ def nms(overlap, limit):  # (n, K, K) of boxes by falling score -> kept (n, K)
 
 
 def recall(box, truth, there):  # share of the objects with a box at IoU 0.7
-    return (iou(box, truth).amax(1) >= 0.7)[there].float().mean().item()
+    return (iou(box, truth).amax(1) >= 0.7)[there].double().mean().item()
 
 
 rows = []

@@ -60,7 +60,7 @@ def textcnn(train, y, test, steps=150):
 
 def counts(train, y, test, n):
     x = CountVectorizer(ngram_range=(1, n)).fit(train)
-    linear = LogisticRegression(max_iter=300).fit(x.transform(train), y)
+    linear = LogisticRegression(tol=1e-6, max_iter=1000).fit(x.transform(train), y)
     return torch.tensor(linear.predict(x.transform(test)))
 
 

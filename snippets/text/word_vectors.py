@@ -64,4 +64,4 @@ ranks = [by_similarity(a).index(b) for a, b in OPPOSITES]
 assert np.median(ranks) < 30 and len(words) > 1000
 print(f"place of the opposite among {len(words)} words, {len(ranks)} pairs:")
 median, chance = np.median(ranks), len(words) // 2
-print(f"median {median:.0f}, first in {ranks.count(1)}; by chance {chance}")
+print(f"median {median:.1f}, first in {ranks.count(1)}; by chance {chance}")

@@ -412,8 +412,8 @@ def test_a_fault_stops_the_book_and_is_named_with_its_page(fault, excerpt, tmp_p
     assert not (broken / OUTPUTS[0]).exists()
 
 
-def test_a_symbol_that_typst_does_not_know_is_named_with_its_page(tmp_path):
+def test_a_symbol_that_typst_does_not_know_is_named_with_its_page():
     book = make_book.Book(formulas={"a \\oops b": "foundations/topic.html"})
     text = '#math.equation(block: false, alt: "a \\\\oops b", $a oops b$)'
     with pytest.raises(Trouble, match=r"^foundations/topic.html: formula .*oops"):
-        make_book.set_type(book, tmp_path, text, format="pdf")
+        make_book.set_type(book, ROOT / "docs", text, format="pdf")

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from scipy.stats import norm
 from torch import nn
 
+from answerbook.explorables import fgsm_model
 from answerbook.project import ROOT
 from tests.oracles.oracle import load_functions
 
@@ -404,13 +405,10 @@ def test_fgsm_is_the_snippets_and_torchs(arithmetic, model):
             arithmetic("fgsm", "decode", [], ("/ 1000", "/ 1000"))
 
 
-def test_fgsm_model_is_what_its_script_trains(model, tmp_path):
-    path = FOLDER / "fgsm_model.py"
-    script = {"__name__": "fgsm_model", "__file__": str(path)}
-    exec(compile(path.read_text(), str(path), "exec"), script)  # an import would leave bytecode in docs/
-    script["HERE"] = tmp_path
-    script["main"]()
-    again = json.loads((tmp_path / "fgsm_model.js").read_text().split("window.fgsmModel = ")[1])
+def test_fgsm_model_is_what_its_program_trains(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(fgsm_model, "TARGET", tmp_path / "fgsm_model.js")
+    fgsm_model.main()
+    again = json.loads(fgsm_model.TARGET.read_text().split("window.fgsmModel = ")[1])
     assert again["images"] == model["images"]
     assert again["accuracy"] == pytest.approx(model["accuracy"], abs=0.002)
     assert round(model["accuracy"], 2) == 0.96  # as the page says
@@ -419,5 +417,5 @@ def test_fgsm_model_is_what_its_script_trains(model, tmp_path):
         for kind, values in layer.items():
             count += len(values)
             off = [abs(a - b) for a, b in zip(values, again["layers"][name][kind], strict=True)]
-            assert max(off) <= 1, f"{name}.{kind}: other weights; run fgsm_model.py"
+            assert max(off) <= 1, f"{name}.{kind}: other weights; run `python -m answerbook fgsm-model`"
     assert count == 2370

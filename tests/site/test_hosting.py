@@ -1,11 +1,8 @@
 """A copy hosted under a sub-path works there and tells other sites its addresses."""
 
-import functools
 import re
 import shutil
 import struct
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import lxml.etree
 import lxml.html
@@ -13,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from answerbook.site import check_site, pipeline
+from tests.browsing import Quiet, served
 from tests.copies import copy_project
 
 SITE_URL = "https://example.org/some/sub/path/"
@@ -32,10 +30,7 @@ def hosted(tmp_path_factory):
 def host(hosted):
     """Address of the hosted copy on the loopback interface, by a host that knows the page 404.html."""
 
-    class Host(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
+    class Host(Quiet):
         def send_error(self, code, message=None, explain=None):
             # With 200, or the browser would report the page itself as an error.
             page = (hosted / "some/sub/path/404.html").read_bytes()
@@ -44,10 +39,8 @@ def host(hosted):
             self.end_headers()
             self.wfile.write(page)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=str(hosted)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/some/sub/path"
-    server.shutdown()
+    with served(hosted, Host) as url:
+        yield f"{url}/some/sub/path"
 
 
 def test_pages_and_search_work_under_a_sub_path(open_page, host):

@@ -2,14 +2,14 @@
 
 import csv
 import json
-import re
 from collections import Counter
 
 import lxml.html
 import pytest
 from playwright.sync_api import expect
 
-from answerbook.model import ENOUGH, RUNS, VERDICTS, snippet_names
+from answerbook.model import ENOUGH, RUNS, VERDICTS
+from answerbook.pages.ledger import plain
 from answerbook.project import ROOT
 from answerbook.run import runner
 from answerbook.run.replicate import offsets
@@ -52,23 +52,38 @@ def test_offsets_follow_from_the_date():
     assert len(set(offsets("2026-11-23"))) == RUNS
 
 
-def test_every_snippet_is_a_row_that_links_there_and_back(site):
-    claims = {claim.snippet: claim for claim in CLAIMS}
-    assert sorted(claims) == snippet_names()
+def test_every_claim_is_a_row_that_links_there_and_back(site):
+    claims = {claim.id: claim for claim in CLAIMS}
+    assert len(claims) == len(CLAIMS)
+    judged = {name for name in BOOK.snippets if name.split("/")[0] not in BOOK.converted}
+    assert {claim.snippet for claim in CLAIMS if claim.snippet} == judged
+    keys = {(name, key) for name, study in BOOK.studies.items() for key in study.result["claims"]}
+    studied = {(claim.source[len("studies/") : -len(".py")], claim.key) for claim in CLAIMS if claim.key}
+    assert studied == keys
     ledger = lxml.html.parse(str(site / "ledger.html")).getroot()
     rows = {node.get("id"): node for node in ledger.cssselect(".ledger li")}
-    assert set(rows) == {claim.id for claim in claims.values()}
-    pages = {claim.page for claim in claims.values()}
+    assert set(rows) == set(claims)
+    pages = {claim.page for claim in CLAIMS}
     back = {
         link.get("href").partition("#")[2]: page
         for page in pages
         for link in lxml.html.parse(str(site / page.replace(".md", ".html"))).getroot().cssselect("p.stamp a")
     }
-    for claim in claims.values():
-        row = rows[claim.id]
-        assert row.cssselect("a")[0].get("href") == f"{claim.page.replace('.md', '.html')}#{claim.anchor}"
-        assert row.cssselect("pre")[0].text_content() == claim.output
-        assert back[claim.id] == claim.page
+    for name, claim in claims.items():
+        assert rows[name].cssselect("a")[0].get("href") == f"{claim.page.replace('.md', '.html')}#{claim.anchor}"
+        assert rows[name].cssselect("pre")[0].text_content() == claim.effect
+        assert claim.key or back[name] == claim.page
+
+
+def test_a_claim_that_does_not_hold_is_the_one_that_was_refuted(site):
+    """Not the finding, which the verdict would negate."""
+    titles = {entry.anchor: plain(entry.title) for answer in BOOK.answers.values() for entry in answer.entries}
+    for claim in CLAIMS:
+        if claim.verdict == "fails" and claim.snippet:
+            assert claim.claim == titles[claim.anchor]
+        elif claim.verdict == "fails":
+            stated = BOOK.studies[claim.source[len("studies/") : -len(".py")]].result["claims"][claim.key]
+            assert claim.claim == (stated["refutes"] or stated["sentence"])
 
 
 def test_downloads_hold_the_same_rows(site):
@@ -76,11 +91,11 @@ def test_downloads_hold_the_same_rows(site):
     with open(site / "ledger.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [{key: str(value) for key, value in row.items()} for row in rows] == table
-    assert len(table) == len(snippet_names())
+    assert len(table) == len(CLAIMS)
     for row in rows:
-        recorded = (ROOT / f"snippets/{row['snippet']}.out").read_text()
-        assert row["output"] == recorded.rstrip()
-        assert row["held"] >= min(ENOUGH, row["runs"])
+        if not row["key"]:
+            assert row["effect"] == (ROOT / row["source"]).with_suffix(".out").read_text().rstrip()
+            assert row["held"] >= min(ENOUGH, row["runs"])
 
 
 def test_rows_can_be_filtered_and_the_view_linked(open_page, address):
@@ -104,10 +119,10 @@ def test_rows_can_be_filtered_and_the_view_linked(open_page, address):
     assert all("mixup" in text.lower() for text in visible.all_text_contents())
 
 
-def test_verdicts_of_ledger_and_pages_agree():
-    shown = Counter(
-        verdict
-        for path in (ROOT / page.file for page in BOOK.pages)
-        for verdict in re.findall(rf"^!!! ({'|'.join(VERDICTS)}) ", path.read_text(), re.M)
-    )
+def test_verdicts_of_ledger_and_pages_agree(site):
+    shown = Counter()
+    for topic in {question.page for question in BOOK.answered.values()}:
+        page = lxml.html.parse(str(site / topic.replace(".md", ".html"))).getroot()
+        for node in page.cssselect(", ".join(f".admonition.{key}, span.verdict.{key}" for key in VERDICTS)):
+            shown[node.get("class").split()[-1]] += 1
     assert shown == Counter(claim.verdict for claim in CLAIMS)

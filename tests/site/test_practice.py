@@ -437,5 +437,5 @@ def test_the_deck_names_the_page_of_a_fault(site, tmp_path):
 
 def test_the_deck_shows_each_claim_with_its_verdict(deck):
     for n, (*_, fields) in deck[0].items():
-        marks = [VERDICTS[verdict].mark for entry in BOOK.answer(n).entries for verdict, _ in entry.verdicts]
+        marks = [VERDICTS[verdict].mark for entry in BOOK.answer(n).entries for verdict, _ in BOOK.verdicts(entry)]
         assert re.findall(r"<li>(.) ", fields[6]) == marks, f"Q{n}"

@@ -4,14 +4,13 @@ import ast
 import re
 import statistics
 import sys
-from collections import Counter
 
 import pytest
 
 from answerbook.model import existing_figures, snippet_names
 from answerbook.pages.parts import MODULES
 from answerbook.project import ROOT
-from answerbook.run.compare import difference
+from answerbook.run.compare import difference, frame
 from tests.blocks import blocks
 from tests.sources import BOOK
 
@@ -40,28 +39,18 @@ def test_block_prints_what_the_page_shows(block, runs):
     assert not message, f"{where}: {message}\nIf the new output is right, run `make record`."
     recorded = [path.read_text() for path in existing_figures(block.snippet)]
     drawn = [svg.decode() for svg in run.figures]
-    assert [_frame(svg) for svg in drawn] == [_frame(svg) for svg in recorded], (
+    assert [frame(svg) for svg in drawn] == [frame(svg) for svg in recorded], (
         f"{where}: draws other figures than those recorded; run `make record`"
     )
-
-
-def _frame(svg: str) -> tuple:
-    """What must agree about a figure on any machine: its shape in tenths, its axes with what they hold, and its
-    texts but for the numbers."""
-    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
-    parts = Counter(re.findall(r'<g id="([a-zA-Z]+)_?\d*">', svg))
-    held = {kind: parts[kind] for kind in ("axes", "patch", "PathCollection", "QuadMesh", "legend")}
-    texts = [re.sub(r"-?[\d.]+", "#", text) for text in re.findall(r"<!-- (.*?) -->", svg)]
-    return round(10 * width / height), held, len(re.findall(r"<image", svg)), sorted(set(texts))
 
 
 def test_a_figure_without_its_pictures_or_another_text_is_another_figure():
     path = next(path for path in sorted(ROOT.glob("docs/figures/*/*.svg")) if "<image" in path.read_text())
     svg = path.read_text()
     bare = re.sub(r"<image.*?/>", "", svg, flags=re.DOTALL)
-    assert _frame(bare) != _frame(svg)
-    assert _frame(re.sub(r"<!-- [A-Za-z].*? -->", "<!-- other -->", svg)) != _frame(svg)
-    assert _frame(re.sub(r"<!-- -?[\d.]+ -->", "<!-- 7.5 -->", svg)) == _frame(svg)
+    assert frame(bare) != frame(svg)
+    assert frame(re.sub(r"<!-- [A-Za-z].*? -->", "<!-- other -->", svg)) != frame(svg)
+    assert frame(re.sub(r"<!-- -?[\d.]+ -->", "<!-- 7.5 -->", svg)) == frame(svg)
 
 
 @pytest.mark.parametrize("name", snippet_names())

@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from toy import Toy
+
+from tests.study.toy import Toy
 
 
 @pytest.fixture(scope="session")

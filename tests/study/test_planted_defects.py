@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from toy import NAME, SOURCE
 
 from answerbook.study import StudyError, results
+from tests.study.toy import NAME, SOURCE
 
 REMEDIES = re.compile(
-    "run:|restore|make|build|draw|train|choose|split|give|add|name|say|or |need|none of|goes|delete"
+    "run `|restore|make|build|draw|train|choose|split|give|add|name|say|or |need|none of|goes|delete"
 )
 
 
@@ -185,17 +185,21 @@ def test_no_curve(toy):
 
 def test_a_stale_result(toy):
     toy.change("STEPS = 16", "STEPS = 32")
-    caught_in_result(toy, rf"studies/toys/gain.json:\d+: the code changed since; run: .* {NAME}")
+    caught_in_result(
+        toy, rf"studies/toys/gain.json:\d+: the code changed since; run `make study ONLY={NAME}`"
+    )
 
 
 def test_a_result_that_is_missing(toy):
     toy.file.unlink()
-    caught_in_result(toy, "gain.py:.*: no result is recorded; run:")
+    caught_in_result(toy, "gain.py:.*: no result is recorded; run `make study ONLY=")
 
 
 def test_a_figure_that_is_missing(toy):
     results.figure_path(toy.root, NAME).unlink()
-    caught_in_result(toy, "docs/figures/toys/gain.svg:1: the figure is missing; run:")
+    caught_in_result(
+        toy, "docs/figures/toys/gain.svg:1: the figure is missing; run `python -m answerbook study "
+    )
 
 
 def test_a_result_without_a_study(toy):
@@ -235,6 +239,7 @@ def test_a_claim_left_out(toy):
     ("old", "new", "message"),
     [
         ("budget=60", "budget=601", "at most 600 CPU seconds"),
+        ("[-0.1, 0.1]", "[(0, 1), (1, 0)]", "arm 'large': as knobs give numbers, texts or lists of them"),
         ("budget=60", "budget=60, tuning_seeds=[7]", "tuning seeds; name at least two"),
         ("budget=60", "budget=60, pairs=9", "9 pairs; an interval needs at least 10"),
         ("    data=data,\n", "", "give either data and measure, or photographs"),

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import NAME, Toy
 
+from answerbook.pages.studies import details_markdown, table_markdown, verdict_text
 from answerbook.study import StudyError, protocol, report, results, split
 from answerbook.study.command import due
+from tests.study.toy import NAME, Toy
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -113,23 +114,20 @@ STUDY = Study(
     assert result["unit"] == "photograph" and result["units"][0] == "photo " and len(result["units"]) == 12
     claim = result["claims"]["c"]
     assert claim["verdict"] == "holds" and claim["with"]["difference"] == pytest.approx(0.1)
-    assert "12 photographs" in report.table_markdown(result)
+    assert "12 photographs" in table_markdown(result)
     toy.change('["one", "two"]', '["photo xx"]')
     assert "is for tuning and for certification" in toy.messages()
 
 
 def test_a_page_gets_tables_verdicts_details_and_a_figure(certified):
     result = certified.result()
-    table = report.table_markdown(result)
+    table = table_markdown(result)
     assert table.count("\n| ") == 3 and "gain 0.1" in table and "| 16 |" in table
-    line = report.verdict_markdown(result, "small-gains")
-    assert (
-        line.startswith("**Does not hold here:** A small gain gains.")
-        and "Refutes: Everything gains." in line
-    )
-    assert "Refutes" not in report.verdict_markdown(result, "small-no-worse")
-    assert report.verdict_markdown(result, "only-large").startswith("**Holds when it is large:**")
-    details = report.details_markdown(result)
+    line = verdict_text(result, "small-gains")
+    assert line.startswith("Does not hold here: A small gain gains.") and "Refutes: Everything gains." in line
+    assert "Refutes" not in verdict_text(result, "small-no-worse")
+    assert verdict_text(result, "only-large").startswith("Holds when it is large:")
+    details = details_markdown(result)
     assert str(result["units"][0]) in details and "**gain 0.1, noise 0.01**" in details
     svg = report.forest_plot(result)
     assert svg == report.forest_plot(result) == results.figure_path(certified.root, NAME).read_bytes()
@@ -151,8 +149,8 @@ def test_history(toy):
     assert [entry["digest"] for entry in third["history"]] == [first["digest"]] * 2
     seeds = [*first["units"], *second["units"], *third["units"], 0, 1, 2]
     assert len(set(seeds)) == len(seeds) == 33
-    assert "Certified 3 times; earlier: holds (" in report.verdict_markdown(third, "large-gains")
-    assert report.details_markdown(third).count("Earlier certification") == 2
+    assert "Certified 3 times; earlier: holds (" in verdict_text(third, "large-gains")
+    assert details_markdown(third).count("Earlier certification") == 2
     assert toy.messages() == ""
 
 
@@ -200,16 +198,19 @@ def test_the_command_stops_at_ctrl_c_and_goes_on(tmp_path):
     toy = Toy(tmp_path)
     toy.change("    return run.best(model)", "    __import__('time').sleep(0.05)\n    return run.best(model)")
     program = (
-        "import sys; from pathlib import Path; from answerbook.study.command import main; "
-        f"sys.exit(main(['--jobs', '2'], Path({str(tmp_path)!r})))"
+        "import sys; from pathlib import Path; from answerbook.study import command\n"
+        "try:\n"
+        f"    sys.exit(bool(command.certify([], False, False, 2, Path({str(tmp_path)!r}))))\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)\n"
     )
     command, options = [sys.executable, "-c", program], {"cwd": ROOT, "text": True}
-    first = subprocess.Popen(command, **options, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen(command, **options, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".cache/studies/*/*/*/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
-    assert "the same command goes on" in first.communicate(timeout=60)[1] and first.returncode == 130
+    assert first.wait(timeout=60) == 130
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".cache/studies/*/*/*/*.json")}
     assert kept and not toy.file.exists()
     second = subprocess.run(command, **options, capture_output=True, timeout=120)

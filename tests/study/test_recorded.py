@@ -1,19 +1,18 @@
 """The recorded results: of the present code, in order, and one pair of them comes again."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from answerbook.project import ROOT
 from answerbook.study import protocol, results
 
-ROOT = Path(__file__).parent.parent.parent
 NAMES = results.study_names(ROOT)
 
 
 def test_results_and_figures_are_in_order():
     found = results.check(ROOT)
-    assert not found, "\n".join(f"{p.file}:{p.line}: {p.message}" for p in found)
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,4 +26,4 @@ def test_a_recorded_pair_comes_again():
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     number = int(commit or "0", 16)  # an archive has no commit
     found = results.repeat_pair(ROOT, NAMES[number % len(NAMES)], number // len(NAMES))
-    assert not found, "\n".join(f"{p.file}:{p.line}: {p.message}" for p in found)
+    assert not found, "\n".join(map(str, found))

@@ -5,6 +5,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from answerbook.project import Problem
 from answerbook.study import protocol, results
 from answerbook.study.command import Runner
 
@@ -88,7 +89,7 @@ class Toy:
         change(result)
         self.file.write_text(json.dumps(result, indent=1))
 
-    def certify(self) -> list[results.Problem]:
+    def certify(self) -> list[Problem]:
         """As the command does it, in one thread of this process."""
         with ThreadPoolExecutor(1) as pool:
             return Runner(self.root, pool).certify(NAME)

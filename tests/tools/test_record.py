@@ -1,18 +1,18 @@
 """Recording: what fails changes no file, whatever is unknown is named, and two runs may go side by side."""
 
-import json
 import multiprocessing
 import shutil
 
 import nbformat
 import pytest
 
-from answerbook.model import read_manifest, read_snippets
-from answerbook.project import ROOT, Trouble, locked, replace
+from answerbook.model import read_record, read_snippets
+from answerbook.project import ROOT, Trouble
 from answerbook.run import labs, record
 
 TOPIC = "backpropagation"
-FIRST = f"{TOPIC}/max_pool_routing"
+TECHNIQUE = "max_pool_routing"
+FIRST = f"{TOPIC}/{TECHNIQUE}"
 LAB = """# %% [markdown]
 # # Lab 9. Nothing
 
@@ -29,7 +29,6 @@ def project(tmp_path):
     """One topic with its recordings, and room for labs."""
     for folder in (f"snippets/{TOPIC}", f"docs/figures/{TOPIC}"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "snippets/recorded.json", tmp_path / "snippets")
     (tmp_path / "snippets/labs").mkdir()
     return tmp_path
 
@@ -58,14 +57,16 @@ def test_failing_record_changes_no_file(project, capsys, way):
     good.write_text('"""Fine."""\nprint("fine")\n')
     path = project / f"snippets/{FIRST}.py"
     path.write_text(f'"""A claim."""\n{line}\n' + path.read_text().partition('"""\n\n')[2])
-    before, manifest = recorded(project), read_manifest(project)
+    before, manifest = recorded(project), read_record(TOPIC, project)
     assert record.record([FIRST, f"{TOPIC}/good"], root=project) == 1
     said = capsys.readouterr()
     assert f"{FIRST} (" in said.out and "FAILED, recorded files left as they were" in said.out
     assert message in said.err
     assert f"{TOPIC}/good" in said.out and "good.out new" in said.out
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert read_manifest(project)[FIRST] == manifest[FIRST], "a failed recording must not count as recorded"
+    assert read_record(TOPIC, project)[TECHNIQUE] == manifest[TECHNIQUE], (
+        "a failed recording must not count as recorded"
+    )
     assert record.record([FIRST, f"{TOPIC}/good"], root=project) == 1
     assert "1 of 2 snippets to record" in capsys.readouterr().out, "the good one is recorded already"
 
@@ -89,21 +90,20 @@ def test_record_of_an_unknown_name(project, name):
 
 def _add(root, number):
     for step in range(20):
-        with locked(root):
-            path = root / "snippets/recorded.json"
-            entries = json.loads(path.read_text()) | {f"{number}/{step}": ""}
-            replace(path, json.dumps(entries).encode())
+        record.keep(f"{TOPIC}/t{number}_{step}", {"digest": "x"}, root)
 
 
 def test_two_recordings_side_by_side_lose_nothing(project):
-    (project / "snippets/recorded.json").write_text("{}")
+    for number in range(60):
+        (project / f"snippets/{TOPIC}/t{number // 20}_{number % 20}.py").write_text("")
+    before = read_record(TOPIC, project)
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_add, args=(project, number)) for number in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
-    assert len(read_manifest(project)) == 60
+    assert len(read_record(TOPIC, project)) == len(before) + 60
 
 
 def test_lab_text_is_written_anew_without_running_it(project):

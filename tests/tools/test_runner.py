@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from answerbook.audits.elsewhere import Recorded, verdict
 from answerbook.project import ROOT
 from answerbook.run import runner
-from answerbook.run.compare import difference
+from answerbook.run.compare import deviation, difference
 
 
 def run(source, **limits):
@@ -54,6 +55,15 @@ def test_snippet_that_uses_a_deprecated_interface(category):
     assert f"{category}: old" in result.error
 
 
+def test_snippet_with_a_fit_that_stopped_before_its_end():
+    result = run(
+        "from sklearn.datasets import load_digits\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        "LogisticRegression(max_iter=3).fit(*load_digits(return_X_y=True))\n"
+    )
+    assert "ConvergenceWarning: lbfgs failed to converge" in result.error
+
+
 def test_snippet_runs_as_main_in_an_empty_folder():
     result = run(
         "import multiprocessing, os, sys\n"
@@ -76,7 +86,19 @@ def test_snippet_that_prints_something_else():
     assert "prints 2 lines, the page shows 1" in difference("a\nb\n", "a\n")
     assert "differ by more than 1e-07" in difference("1.4e-06", "1.2e-06")
     assert difference("-0.50", "0.50") != ""
+    assert difference("gain +0.00", "gain -0.00") == difference("gain -0.01", "gain +0.00") == ""
+    assert difference("gain +0.50", "gain -0.50") != ""
     assert difference("version 1.2.3", "version 1.2.4") != ""
+
+
+def test_snippet_that_prints_or_draws_something_else_on_another_processor():
+    was = Recorded("", "accuracy 0.94\n", None, [(1, 13)])
+    row = {"stdout": "accuracy 0.93\n", "error": "", "frames": [[1, 13]]}
+    assert verdict(row, was) == ""
+    assert "differ by more than 0.01" in verdict(row | {"stdout": "accuracy 0.92\n"}, was)
+    assert "draws figures" in verdict(row | {"frames": [[2, 13]]}, was)
+    assert verdict(row | {"error": "x: failed\nValueError: y\n"}, was) == "fails: ValueError: y"
+    assert deviation("a 0.93, b 0.50", "a 0.94, b 0.50") == pytest.approx(1)
 
 
 def test_importing_the_tools_changes_nothing():

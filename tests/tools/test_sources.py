@@ -226,10 +226,10 @@ def test_list_that_is_no_yaml_or_missing(project, file):
 
 
 def test_recording_that_was_written_by_half(project):
-    path = project / "snippets/recorded.json"
+    path = project / "snippets/backpropagation/record.json"
     path.write_text(path.read_text()[:200])
     with pytest.raises(
-        Trouble, match=r"^snippets/recorded.json:\d+: is no JSON; restore it with `git checkout"
+        Trouble, match=r"^snippets/backpropagation/record.json:\d+: is no JSON; restore it with `git checkout"
     ):
         read_book(project)
 
