@@ -106,7 +106,12 @@ STUDY = Study(
     arms=[
         Arm("8 rare, 8 others", even, RATES, OTHER),
         Arm("8 rare, 80 others, cut at the prior", ten, RATES, OTHER),
-        Arm("8 rare, 800 others, cut at 0.5", hundred_at_half, RATES, OTHER),
+        Arm(
+            "8 rare, 800 others, cut at 0.5",
+            hundred_at_half,
+            RATES,
+            OTHER | {"plateau": "it still finds a few more; compared after equal steps"},
+        ),
         Arm("8 rare, 800 others, cut at the prior", hundred, RATES, OTHER),
         Arm("80 rare, 800 others, cut at the prior", more, RATES, OTHER),
     ],
