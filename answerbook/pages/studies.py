@@ -29,7 +29,7 @@ def table_markdown(result: dict) -> str:
     metrics = list(result["metrics"])
     lines = [
         f"| arm | {' | '.join(metrics)} | chosen | steps |",
-        "|---|" + "--:|" * len(metrics) + "---|--:|",
+        "|---|" + "---|" * len(metrics) + "---|---|",
     ]
     for name, arm in result["arms"].items():
         cells = []
@@ -145,7 +145,7 @@ def details_markdown(result: dict) -> str:
     lines += [
         "",
         "| arm | candidate | validation, mean of tuning | last quarter gains |",
-        "|---|---|--:|--:|",
+        "|---|---|---|---|",
     ]
     for name, arm in result["arms"].items():
         for row in arm["grid"]:

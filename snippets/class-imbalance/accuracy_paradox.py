@@ -11,13 +11,15 @@ torch.set_default_dtype(torch.float64)
 
 
 def confusion(y, predicted):
-    """2 x 2 counts: row = true class, column = predicted class."""
+    """2 x 2 counts: row = true class, column = predicted class; y, predicted (N,)."""
     return torch.bincount(2 * y + predicted, minlength=4).view(2, 2)
 
 
 def metrics(table):
+    """The usual metrics; 0 where precision or MCC would be 0/0."""
     (tn, fp), (fn, tp) = table.double().tolist()
-    recall, specificity = tp / (tp + fn), tn / (tn + fp)
+    recall = tp / (tp + fn)
+    specificity = tn / (tn + fp)
     product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     return {
         "accuracy": (tp + tn) / (tp + tn + fp + fn),
@@ -30,26 +32,31 @@ def metrics(table):
 
 def labels(positives, found, alarms, n=10_000):
     """n cases: `found` of the positives and `alarms` of the negatives are flagged."""
-    y = (torch.arange(n) < positives).long()
-    i = torch.arange(n) - positives * (1 - y)  # index within the own class
-    return y, (i < torch.where(y == 1, found, alarms)).long()
+    case = torch.arange(n)
+    y = (case < positives).long()
+    flagged = (case < found) | ((case >= positives) & (case < positives + alarms))
+    return y, flagged.long()
+
+
+def show(name, row):
+    print(f"{name:15s}", ", ".join(f"{key} {value:.2f}" for key, value in row.items()))
 
 
 tables, rows = [], []
 for positives in (5000, 1000, 100):
-    case = labels(positives, positives * 9 // 10, (10_000 - positives) // 10)
-    tables.append(confusion(*case))
-    rows.append(metrics(tables[-1]))
-    print(
-        f"{positives / 100:4.0f} % positive:",
-        ", ".join(f"{k} {v:.2f}" for k, v in rows[-1].items()),
+    table = confusion(
+        *labels(positives, positives * 9 // 10, (10_000 - positives) // 10)
     )
+    tables.append(table)
+    rows.append(metrics(table))
+    show(f"{positives / 100:g} % positive", rows[-1])
 never = metrics(confusion(*labels(100, 0, 0)))
-print("never positive:", ", ".join(f"{k} {v:.2f}" for k, v in never.items()))
-assert never["accuracy"] == 0.99 > rows[2]["accuracy"] and never["balanced"] == 0.5
-assert max(abs(r[k] - 0.9) for r in rows for k in ("accuracy", "balanced")) < 1e-12
-assert rows[0]["precision"] > 0.89 and rows[2]["precision"] < 0.09
+show("never positive", never)
+assert never["accuracy"] > rows[2]["accuracy"] + 0.05
+assert never["balanced"] < rows[2]["balanced"] - 0.3
+assert rows[2]["precision"] < 0.1
 
+# Figure
 fig, axes = plt.subplots(1, 3, figsize=(7, 2.9))
 for ax, table, share in zip(axes, tables, ("50 %", "10 %", "1 %")):
     ax.imshow((table / table.sum(1, keepdim=True)).numpy(), cmap="Blues", vmax=1.3)
