@@ -33,7 +33,7 @@ def techniques_page(book: Book, claims: list[Claim]) -> str:
         for answer in page.answers
         for entry in answer.entries
         for name, _ in entry.snippets
-        if name in book.snippets
+        if name in book.snippets and answer.number in book.questions
     ]
     rows.sort(key=lambda row: row[0].lower())
     letters = [(letter, list(some)) for letter, some in groupby(rows, lambda row: row[0][0].upper())]

@@ -89,7 +89,7 @@ def out_of_fold(code):
 def stack(code):
     for x, y in drawn_classes():
         meta, share = code.stack([predicted(model, x, y) for _, model in MODELS], y)
-        final = LogisticRegression(max_iter=1000)
+        final = LogisticRegression(tol=1e-6, max_iter=1000)
         theirs = StackingClassifier(MODELS, final, cv=FOLDS, stack_method="predict_proba").fit(x, y)
         weight = np.abs(theirs.final_estimator_.coef_)
         agree(meta.coef_, theirs.final_estimator_.coef_)

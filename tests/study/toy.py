@@ -64,7 +64,7 @@ STUDY = Study(
     measure=measure,
     budget=60,
 )
-'''  # fmt: skip
+'''
 
 
 class Toy:
