@@ -16,7 +16,7 @@ torch.set_default_dtype(torch.float64)
 
 
 def adjusted_loss(z, y, log_prior):
-    """Logits z (N, C), labels y (N,), log_prior (C,); zeros give plain cross-entropy."""
+    """Logits z (N, C), labels y (N,), log_prior (C,); zeros: plain cross-entropy."""
     return F.cross_entropy(z + log_prior, y)
 
 

@@ -1,6 +1,6 @@
 """Rare classes in one training loop: logit-adjusted loss, balanced sampler, or neither.
 
-The loss is that of Menon and others, ICLR 2021. Digits 1, 8 and 9 keep 4 training images,
+The loss: Menon and others, ICLR 2021. Digits 1, 8 and 9 keep 4 training images,
 the others 60. Images (N, 1, 8, 8), logits (N, 10), labels (N,).
 """
 
@@ -42,7 +42,7 @@ def train_epoch(model, loader, loss, optimizer):
 
 @torch.no_grad()
 def class_recall(model, images, labels, classes):
-    """Share of each class's images that are found: (classes,). Its mean is balanced accuracy."""
+    """Share of each class that is found: (classes,); its mean is balanced accuracy."""
     hit = (model(images).argmax(1) == labels).double()
     found = torch.bincount(labels, hit, minlength=classes)
     return found / torch.bincount(labels, minlength=classes)
@@ -83,7 +83,8 @@ for name, (loss, sampler) in methods.items():
         recall = class_recall(model, test_images, test_labels, 10)
         curves[name].append(recall[RARE].mean().item())
     print(
-        f"{name:8s} rare recall at epoch 2: {curves[name][1]:.2f}, at 24: {curves[name][-1]:.2f}"
+        f"{name:8s} rare recall at epoch 2: {curves[name][1]:.2f}, "
+        f"at 24: {curves[name][-1]:.2f}"
     )
 
 # plain training finds the rare digits late
