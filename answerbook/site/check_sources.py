@@ -45,8 +45,7 @@ LEAST = 2  # studies and snippets that an answer stands on
 def check(book: Book) -> list[Problem]:
     """All mistakes in the sources, in reading order; an empty list is a pass."""
     problems = list(book.problems)
-    written = [page for page in _generated_pages(book)]
-    for page in [*book.pages, *written]:
+    for page in [*book.pages, *_generated_pages(book)]:
         problems += _check_head(page)
         problems += _check_fences(page, book)
         problems += _check_figures(page, book)
